@@ -1,0 +1,21 @@
+package rules
+
+import "invigil/pipeline/syscollector"
+
+// Input is one event with everything a verdict may depend on.
+type Input struct {
+	Event      *syscollector.Event
+	Deltas     []syscollector.Delta // Eval updates Active
+	StreamTime int64                // unix milliseconds
+	Origin     Origin
+	Lists      Lists
+	Inventory  Inventory
+	Trace      *Trace // nil = no explanation wanted
+}
+
+// Trace receives what Eval did, rule by rule in the order tried.
+type Trace struct {
+	// Rule is called for each rule tried: reason is "" when it matched, else
+	// the first condition that failed with the value it saw.
+	Rule func(id string, reason string)
+}
