@@ -1,6 +1,12 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
 	"invigil/pipeline/syscollector"
 )
 
@@ -70,4 +76,54 @@ type Extras struct {
 	Before     []Datum
 	Items      [][]Datum
 	Suppressed int
+}
+
+// alertHash returns the full id of an alert: the first 128 bits of SHA-256 over
+// what makes the alert the same one when its event is read again.
+func alertHash(o *Origin, rule, agent string, table syscollector.Table, key []byte, status string) (h [16]byte) {
+	b := make([]byte, 0, 128)
+	part := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	part(o.Topic)
+	b = binary.BigEndian.AppendUint32(b, uint32(o.Partition))
+	b = binary.BigEndian.AppendUint64(b, uint64(o.Offset))
+	b = binary.BigEndian.AppendUint64(b, uint64(o.Time))
+	part(rule)
+	part(agent)
+	b = append(b, byte(table))
+	part(string(key))
+	part(status)
+	sum := sha256.Sum256(b)
+	copy(h[:], sum[:])
+	return h
+}
+
+// ID returns the alert's top-level id: <receive seconds>.<10 digits of the hash>.
+func (a *Alert) ID() string {
+	return fmt.Sprintf("%d.%010d", floorSeconds(a.Time), binary.BigEndian.Uint64(a.Hash[:])%1e10)
+}
+
+// FullID returns the full 128-bit id as 32 hexadecimal digits: what the outbox,
+// the header invigil-id and de-duplication use.
+func (a *Alert) FullID() string { return hex.EncodeToString(a.Hash[:]) }
+
+// ShortLocation returns the location as alerts show it: what stands behind the
+// first '>' of a remote agent's location, else all of it.
+func (a *Alert) ShortLocation() string {
+	if strings.HasPrefix(a.Location, "(") {
+		if _, rest, ok := strings.Cut(a.Location, ">"); ok {
+			return rest
+		}
+	}
+	return a.Location
+}
+
+// floorSeconds returns the whole seconds of unix milliseconds.
+func floorSeconds(ms int64) int64 {
+	if ms < 0 {
+		return -((-ms + 999) / 1000)
+	}
+	return ms / 1000
 }
