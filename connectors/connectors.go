@@ -18,9 +18,13 @@ type Message struct {
 	Partition int32
 	Offset    int64
 	Time      int64 // record time, unix milliseconds; 0 = unknown
-	Key       []byte
-	Value     []byte
-	Headers   []Header
+	// Inferred says that Time is not the record's own but a guess of the
+	// source (a file's modification time): the time of the message before it
+	// is the better one.
+	Inferred bool
+	Key      []byte
+	Value    []byte
+	Headers  []Header
 }
 
 // Reader reads one partition that is assigned to this instance. It belongs to
@@ -57,6 +61,20 @@ type Item struct {
 	Value   []byte
 	Headers []Header
 }
+
+// RefusedError is how a Sink says that the receiver will never take the item
+// with this ID: delivering it again cannot help, it is a dead letter. Items
+// before it were delivered, those behind it were not.
+type RefusedError struct {
+	ID  string
+	Err error
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string { return "item " + e.ID + " refused: " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Sink takes items in order. Deliver returns nil when all items are durable
 // with the receiver; an error means that none, some or all may have arrived
