@@ -168,9 +168,6 @@ func (v *validator) kafka(k *Kafka) {
 	if k.OnSplitAgent == "stop" {
 		v.unsupported("source.kafka.on_split_agent", "use warn")
 	}
-	if k.DeadLetters.Topic != "" {
-		v.unsupported("source.kafka.dead_letters.topic", "dead letters are kept in the store")
-	}
 }
 
 // brokers splits commas, as a variable that holds several brokers has them,

@@ -21,6 +21,8 @@ type YAML struct {
 	breaks  []int // offsets of the lines as YAML counts them
 	root    *Node
 	aliases int
+	about   string // the rule that findings concern
+	errors  int
 	found   Diagnostics
 }
 
@@ -74,8 +76,20 @@ func (y *YAML) File() File { return y.file }
 // Lines returns the file's line table.
 func (y *YAML) Lines() *Lines { return y.lines }
 
+// About says which rule the findings from now on concern, "" = none.
+func (y *YAML) About(rule string) { y.about = rule }
+
+// Errors returns the number of errors so far.
+func (y *YAML) Errors() int { return y.errors }
+
 // Report adds a finding.
 func (y *YAML) Report(d Diagnostic) {
+	if d.Rule == "" {
+		d.Rule = y.about
+	}
+	if d.Severity == Error {
+		y.errors++
+	}
 	if d.Line == "" && d.Pos.File == y.file.Name {
 		d.Line = y.lines.Line(d.Pos.Line)
 	}
