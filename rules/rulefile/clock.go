@@ -19,8 +19,8 @@ func (r TimeRange) Holds(minute int) bool {
 }
 
 // ParseTime reads the original's time range, "9 am - 5:30 pm", "!22:00-23:00":
-// hours 0 to 23 with optional minutes and am or pm, blanks anywhere, both ends
-// included. A start behind the end, over midnight, is the outside of the range
+// hours 0 to 23 with optional minutes and am or pm (an hour above 12 is as it
+// stands), blanks anywhere, both ends included. A start behind the end, over midnight, is the outside of the range
 // from end to start, whose ends are excluded then; a leading ! is lost there.
 func ParseTime(text string) (TimeRange, error) {
 	s, negate := strings.CutPrefix(strings.TrimLeft(text, " \t\r\n"), "!")
@@ -63,8 +63,6 @@ func parseClock(text string) (int, error) {
 	switch {
 	case am && hour == 12:
 		hour = 0
-	case (am || pm) && hour > 12:
-		return 0, fmt.Errorf("hour %d does not go with am or pm", hour)
 	case pm && hour < 12:
 		hour += 12
 	}
