@@ -62,24 +62,6 @@ type Event struct {
 	view view
 }
 
-// Value is one typed value of a row: Str for String columns, Int for Integer
-// columns, and math.Float64bits in Int for Real ones.
-type Value struct {
-	Str string
-	Int int64
-}
-
-// Row is one inventory row with typed values and a presence bit a column.
-// Values of absent columns are undefined. Column numbers are Field.Number.
-type Row struct {
-	Table   Table
-	Present uint64
-	Values  [MaxColumns]Value
-}
-
-// Has reports whether column n is present.
-func (r *Row) Has(n uint8) bool { return r.Present&(1<<n) != 0 }
-
 // Change is what an event did to a row, as rules see it.
 type Change uint8
 
