@@ -6,6 +6,7 @@ type Evaluator struct {
 	set      *Set
 	mem      Memory
 	active   Memory
+	wazuh    *wazuhEval // nil = no rule of the wazuh dialect
 	stateful *statefulEval
 	out      []Alert
 }
@@ -14,6 +15,9 @@ type Evaluator struct {
 // loads, and the partition's index of active onsets.
 func (s *Set) NewEvaluator(mem, active Memory) (*Evaluator, error) {
 	e := &Evaluator{set: s, mem: mem, active: active}
+	if err := e.startWazuh(); err != nil {
+		return nil, err
+	}
 	var err error
 	if e.stateful, err = newStatefulEval(s, mem, active); err != nil {
 		return nil, err
@@ -21,27 +25,51 @@ func (s *Set) NewEvaluator(mem, active Memory) (*Evaluator, error) {
 	return e, nil
 }
 
+func (e *Evaluator) startWazuh() (err error) {
+	e.wazuh = nil
+	if e.set.wazuh != nil {
+		e.wazuh, err = newWazuhEval(e.set.wazuh, &e.set.opts, e.mem)
+	}
+	return err
+}
+
 // Eval evaluates one event: the verdict of the wazuh rules (one alert at
 // most), then the invigil rules in load order. An Input without an Event, or
 // with one that is not Visible, is seen by invigil rules only. The alerts are
 // valid until the next Eval. An error is a failure of the rule memory.
 func (e *Evaluator) Eval(in *Input) ([]Alert, error) {
+	clear(e.out)
 	e.out = e.out[:0]
 	var err error
+	if e.wazuh != nil && in.Event != nil && in.Event.Visible {
+		if e.out, err = e.wazuh.eval(in, e.out); err != nil {
+			return nil, err
+		}
+	}
 	e.out, err = e.stateful.eval(in, e.out)
 	return e.out, err
 }
 
 // Flush writes what changed in rule memory since the last Flush: call it
 // before a batch commits.
-func (e *Evaluator) Flush() error { return e.stateful.flush() }
+func (e *Evaluator) Flush() error {
+	if e.wazuh != nil {
+		if err := e.wazuh.flush(); err != nil {
+			return err
+		}
+	}
+	return e.stateful.flush()
+}
 
 // Swap goes over to another set. Rule memory survives for rules whose
 // declaration is the same.
 func (e *Evaluator) Swap(s *Set) error {
-	if err := e.stateful.swap(s); err != nil {
+	if err := e.Flush(); err != nil {
 		return err
 	}
 	e.set = s
-	return nil
+	if err := e.startWazuh(); err != nil {
+		return err
+	}
+	return e.stateful.swap(s)
 }

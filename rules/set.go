@@ -8,9 +8,10 @@ import (
 // Set is a compiled rule set of both dialects. It is immutable and safe for
 // concurrent use.
 type Set struct {
-	infos    []RuleInfo
-	stateful []*statefulRule // in load order
 	opts     Options
+	infos    []RuleInfo
+	wazuh    *wazuhSet       // nil = no rule of the wazuh dialect
+	stateful []*statefulRule // in load order
 }
 
 // RuleInfo describes one loaded rule.
@@ -20,15 +21,61 @@ type RuleInfo struct {
 	Description string // the template
 	Dialect     rulefile.Dialect
 	Pos         source.Position
-	Groups      []string
-	Table       string // table of an invigil rule, "" otherwise
+	Groups      []string // without compliance tokens
+	Table       string   // table of an invigil rule, "" otherwise
 	// Unreachable is set for wazuh rules that no inventory event can reach:
 	// other decoders, stock parents that are not loaded.
 	Unreachable bool
+	// Unindexed is set for rules that every event of their place or table is
+	// tried on, because they need no literal that an index could look for.
+	Unindexed bool
+	// Disabled is set for rules that a tuning switched off.
+	Disabled bool
 	// Fingerprint identifies the declaration: rule memory survives a reload
 	// while it is the same.
 	Fingerprint uint64
 }
 
-// Rules describes the loaded rules in load order, built-in ones left out.
+// Rules describes the loaded rules, the wazuh dialect's first, each in load
+// order, built-in ones left out.
 func (s *Set) Rules() []RuleInfo { return s.infos }
+
+// Dialect returns the wazuh dialect that the set's rules are written in, ""
+// if it has none of them.
+func (s *Set) Dialect() rulefile.Dialect {
+	if s.wazuh == nil {
+		return ""
+	}
+	return dialectOf(s.wazuh.compat)
+}
+
+// wazuhInfos describes the rules of the tree.
+func wazuhInfos(s *wazuhSet) (infos []RuleInfo) {
+	indexed := map[*wazuhRule]bool{}
+	for _, parent := range s.rules {
+		if parent.index == nil {
+			continue
+		}
+		always := map[int32]bool{}
+		for _, i := range parent.index.always {
+			always[i] = true
+		}
+		for i, r := range parent.live {
+			if !always[int32(i)] {
+				indexed[r] = true
+			}
+		}
+	}
+	for _, r := range s.rules {
+		decl := r.decls[len(r.decls)-1]
+		if r.builtin {
+			continue // an overwrite ends that
+		}
+		infos = append(infos, RuleInfo{
+			ID: r.name, Level: r.level, Description: decl.Description.Value, Dialect: dialectOf(s.compat), Pos: decl.Pos,
+			Groups: r.alert.Groups, Unreachable: r.unreachable, Unindexed: !indexed[r] && r.crowded, Disabled: r.tune.disabled,
+			Fingerprint: r.fingerprint,
+		})
+	}
+	return infos
+}

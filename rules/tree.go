@@ -1,0 +1,383 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"invigil/config/source"
+	"invigil/pipeline/syscollector"
+	"invigil/rules/pattern"
+	"invigil/rules/rulefile"
+)
+
+const (
+	// levelZeroRank is the rank of level 0: it stands first among siblings.
+	levelZeroRank = 9900
+	// stockIDs are the ids below it: a missing parent among them is a rule of
+	// the original's own set, which no inventory event can reach.
+	stockIDs = 100000
+	// maxPlaces bounds the places of a rule that are counted: no frequency
+	// asks for more.
+	maxPlaces = 10000
+	// inventoryDecoder and inventoryCategory are those of every inventory event.
+	inventoryDecoder  = "syscollector"
+	inventoryCategory = "ossec"
+	// defaultTimeframe is that of a correlation, in seconds.
+	defaultTimeframe = 360
+)
+
+// wazuhSet is the compiled rule tree of the wazuh dialect. It is immutable.
+type wazuhSet struct {
+	compat syscollector.Compat
+	rules  []*wazuhRule // load order, built-in ones included
+	roots  []*wazuhRule // of the inventory's category
+	byID   map[int]*wazuhRule
+	atoms  []atom
+	// tracked are the fields that correlations compare, by name.
+	tracked []trackedField
+	lists   int  // number of histories by rule or group
+	regex   bool // a correlation searches all events
+	// maxAge is the longest timeframe in seconds, -1 = no correlation.
+	maxAge int64
+}
+
+// trackedField is a field remembered with each event.
+type trackedField struct {
+	name string
+	ref  fieldRef
+}
+
+// treeBuilder builds a wazuhSet from declarations in load order.
+type treeBuilder struct {
+	compat syscollector.Compat
+	opts   Options
+	conds  conditionCompiler
+	set    *wazuhSet
+	roots  []*wazuhRule // of all categories
+	ds     source.Diagnostics
+	// ordered is false once an overwrite changed a rank: siblings may then
+	// stand out of order.
+	ordered bool
+	sidList map[int]int // rule id → history list
+	notes   map[string]int
+}
+
+func newTreeBuilder(compat syscollector.Compat, env *loadEnv) *treeBuilder {
+	return &treeBuilder{
+		compat: compat, opts: env.opts, ordered: true, sidList: map[int]int{}, notes: map[string]int{},
+		conds: conditionCompiler{table: &atomTable{}, env: env},
+		set:   &wazuhSet{compat: compat, byID: map[int]*wazuhRule{}, maxAge: -1},
+	}
+}
+
+// builtinRoots are the categories of rules 1 to 7.
+var builtinRoots = [...]string{"syslog", "firewall", "ids", "web-log", "squid", "windows", inventoryCategory}
+
+// addFiles adds the files' rules, after the built-in ones that no file defines.
+func (b *treeBuilder) addFiles(files []*rulefile.File) {
+	defined := map[int]bool{}
+	for _, f := range files {
+		for _, r := range f.Rules {
+			if id, err := strconv.Atoi(r.ID); err == nil && r.Wazuh != nil && !r.Wazuh.Overwrite {
+				defined[id] = true
+			}
+		}
+	}
+	for i, category := range builtinRoots {
+		if id := i + 1; !defined[id] {
+			b.addBuiltin(builtinRule(id, category, true, "Root of the category "+category+"."))
+		}
+	}
+	const event = 221
+	addEvent := func() {
+		if defined[event] || b.set.byID[event] != nil || b.root(inventoryCategory) == nil {
+			return
+		}
+		r := builtinRule(event, inventoryCategory, false, "Syscollector event.")
+		r.Wazuh.DecodedAs = inventoryDecoder
+		b.addBuiltin(r)
+	}
+	addEvent()
+	for _, f := range files {
+		for _, r := range f.Rules {
+			b.add(r)
+			addEvent()
+		}
+	}
+}
+
+func (b *treeBuilder) addBuiltin(decl *rulefile.Rule) {
+	b.add(decl)
+	b.set.rules[len(b.set.rules)-1].builtin = true
+}
+
+func builtinRule(id int, category string, noAlert bool, description string) *rulefile.Rule {
+	return &rulefile.Rule{
+		ID: strconv.Itoa(id), Description: rulefile.Text{Value: description},
+		Wazuh: &rulefile.Wazuh{
+			Category: category, NoAlert: noAlert,
+			Frequency: -1, Timeframe: -1, Ignore: -1, MaxSize: -1, Accuracy: -1,
+		},
+	}
+}
+
+func (b *treeBuilder) report(decl *rulefile.Rule, at string, severity source.Severity, format string, args ...any) {
+	pos := decl.Pos
+	if decl.Wazuh != nil {
+		if p, ok := decl.Wazuh.At[at]; ok {
+			pos = p
+		}
+	}
+	b.ds = append(b.ds, source.Diagnostic{Pos: pos, Severity: severity, Rule: decl.ID, Message: fmt.Sprintf(format, args...)})
+}
+
+func (b *treeBuilder) errorAt(decl *rulefile.Rule, at, format string, args ...any) {
+	b.report(decl, at, source.Error, format, args...)
+}
+
+// refuse reports what 3.9.5 refuses and 4.14.7 skips with a warning.
+func (b *treeBuilder) refuse(decl *rulefile.Rule, at, format string, args ...any) {
+	if b.compat == syscollector.Compat39 {
+		b.errorAt(decl, at, format, args...)
+		return
+	}
+	b.report(decl, at, source.Warning, format+"; Wazuh 4 skips the rule", args...)
+}
+
+// add loads one rule.
+func (b *treeBuilder) add(decl *rulefile.Rule) {
+	w := decl.Wazuh
+	id, err := strconv.Atoi(decl.ID)
+	if err != nil || id < 0 || len(decl.ID) > 6 {
+		b.errorAt(decl, "id", "id %q is no number of up to six digits, which the wazuh dialect wants", decl.ID)
+		return
+	}
+	if !b.checkCorrelation(decl) {
+		return
+	}
+	old := b.set.byID[id]
+	switch {
+	case old != nil && w.Overwrite:
+		b.overwrite(old, decl)
+		return
+	case old != nil:
+		b.refuse(decl, "id", "id %d is taken by the rule at %s, which stays", id, old.decls[0].Pos)
+		return
+	case w.Overwrite && b.compat == syscollector.Compat39:
+		b.errorAt(decl, "overwrite", "there is no rule %d to overwrite", id)
+		return
+	case w.Overwrite:
+		b.report(decl, "overwrite", source.Warning, "there is no rule %d to overwrite; it is loaded as a new one", id)
+	}
+	r := &wazuhRule{slot: len(b.set.rules), id: id, name: strconv.Itoa(id), decls: []*rulefile.Rule{decl}, sidList: -1}
+	b.compileWazuh(r, decl)
+	r.rank = rankOf(decl)
+	cond, ds := b.conds.compile(decl)
+	b.ds = append(b.ds, ds...)
+	r.cond = cond
+	if id < 10 {
+		r.places = 1
+		r.unreachable = r.category != inventoryCategory
+		b.load(r)
+		b.roots = insertSibling(b.roots, r, b.ordered)
+		return
+	}
+	parents, ok := b.parents(r, decl)
+	if !ok || !b.correlate(r, decl, &parents) {
+		return
+	}
+	r.unreachable = r.decodedAs != "" && r.decodedAs != inventoryDecoder || !slices.ContainsFunc(parents, func(p *wazuhRule) bool { return !p.unreachable })
+	if !b.checkLists(r, decl) {
+		return
+	}
+	b.load(r)
+	for _, p := range parents {
+		p.children = insertSibling(p.children, r, b.ordered)
+		r.places = min(r.places+p.places, maxPlaces)
+	}
+	if r.unreachable {
+		b.notes[decl.Pos.File]++
+	}
+}
+
+func (b *treeBuilder) load(r *wazuhRule) {
+	b.set.rules = append(b.set.rules, r)
+	b.set.byID[r.id] = r
+}
+
+// rankOf returns what siblings are sorted by. Accuracy 0 sorts behind all
+// others.
+func rankOf(decl *rulefile.Rule) int {
+	switch {
+	case decl.Wazuh.Accuracy == 0:
+		return decl.Level
+	case decl.Level == 0:
+		return levelZeroRank
+	}
+	return decl.Level * 100
+}
+
+// root returns the first root of a category.
+func (b *treeBuilder) root(category string) *wazuhRule {
+	for _, r := range b.roots {
+		if r.category == category {
+			return r
+		}
+	}
+	return nil
+}
+
+// parents returns the rules that the new one hangs below; none and true for a
+// rule below stock rules that are not loaded. False means that the rule does
+// not load.
+func (b *treeBuilder) parents(r *wazuhRule, decl *rulefile.Rule) ([]*wazuhRule, bool) {
+	w := decl.Wazuh
+	sids, group := w.Parent.SID, w.Parent.Group
+	if c := w.Correlate; c != nil && len(sids) == 0 && group == "" {
+		if c.SID != 0 {
+			sids = []int{c.SID}
+		} else if w.Parent.Level == 0 {
+			group = c.Group
+		}
+	}
+	switch {
+	case len(sids) > 0:
+		return b.parentsByID(decl, sids)
+	case w.Parent.Level > 0:
+		var parents []*wazuhRule
+		for _, p := range b.set.rules {
+			if p.rank >= w.Parent.Level*100 {
+				parents = append(parents, p)
+			}
+		}
+		return parents, true
+	case group != "":
+		word := pattern.CompileGroupWord(group)
+		var parents []*wazuhRule
+		for _, p := range b.set.rules {
+			if word.Match(p.groupText) {
+				parents = append(parents, p)
+			}
+		}
+		if len(parents) == 0 {
+			b.refuse(decl, "parent", "no rule read before has a group that contains %q", group)
+			return nil, false
+		}
+		return parents, true
+	}
+	if root := b.root(r.category); root != nil {
+		return []*wazuhRule{root}, true
+	}
+	return nil, true
+}
+
+func (b *treeBuilder) parentsByID(decl *rulefile.Rule, sids []int) (parents []*wazuhRule, ok bool) {
+	stock := false
+	var missing []int
+	for _, sid := range sids {
+		switch p := b.set.byID[sid]; {
+		case p != nil:
+			parents = append(parents, p)
+		case sid < stockIDs:
+			stock = true
+		default:
+			missing = append(missing, sid)
+		}
+	}
+	switch {
+	case len(missing) == 0:
+	case b.compat == syscollector.Compat39:
+		b.errorAt(decl, "parent", "parent %s is not read before this rule", joinInts(missing))
+		return nil, false
+	case len(parents) == 0 && !stock:
+		b.refuse(decl, "parent", "parent %s is not read before this rule", joinInts(missing))
+		return nil, false
+	default:
+		b.report(decl, "parent", source.Warning, "parent %s is not read before this rule and left out", joinInts(missing))
+	}
+	return parents, true
+}
+
+func joinInts(list []int) string {
+	s := ""
+	for i, n := range list {
+		if i > 0 {
+			s += ", "
+		}
+		s += strconv.Itoa(n)
+	}
+	return s
+}
+
+// checkLists answers lists that are not registered: 4.14.7 skips the rule,
+// 3.9.5 finds nothing in them. Rules that cannot see inventory are let be.
+func (b *treeBuilder) checkLists(r *wazuhRule, decl *rulefile.Rule) bool {
+	if r.unreachable {
+		return true
+	}
+	for _, name := range b.missingLists(r.cond) {
+		if b.compat == syscollector.Compat4 {
+			b.report(decl, "when", source.Warning, "list %q is not registered; Wazuh 4 skips the rule", name)
+			return false
+		}
+		b.report(decl, "when", source.Warning, "list %q is not registered: lookups find nothing in it", name)
+	}
+	return true
+}
+
+func (b *treeBuilder) missingLists(c condition) (names []string) {
+	for _, cj := range c.conjuncts {
+		eachAtom(cj.node, func(k int32) {
+			if a := &b.conds.table.atoms[k]; a.kind == atomList && a.missing && !slices.Contains(names, a.list) {
+				names = append(names, a.list)
+			}
+		})
+	}
+	return names
+}
+
+// build finishes the set: programs, the children that are worth trying, the
+// index over them.
+func (b *treeBuilder) build() *wazuhSet {
+	s := b.set
+	s.atoms = b.conds.table.atoms
+	for _, r := range s.rules {
+		if err := r.cond.finish(); err != nil {
+			b.errorAt(r.decls[len(r.decls)-1], "when", "condition: %v", err)
+		}
+		r.fingerprint = fingerprintRule(r.decls...)
+	}
+	for _, r := range s.rules {
+		r.live = liveRules(r.children)
+	}
+	for _, r := range s.rules {
+		if r.index = newLevelIndex(r.live, s.atoms); r.index == nil {
+			continue
+		}
+		for _, child := range r.live {
+			child.crowded = true
+		}
+	}
+	for _, r := range b.roots {
+		if r.category == inventoryCategory {
+			s.roots = append(s.roots, r)
+		}
+	}
+	return s
+}
+
+// liveRules leaves out what no inventory event can match.
+func liveRules(rules []*wazuhRule) (live []*wazuhRule) {
+	for _, r := range rules {
+		if !r.never() {
+			live = append(live, r)
+		}
+	}
+	return live
+}
+
+// never reports whether no inventory event can match the rule's own conditions.
+func (r *wazuhRule) never() bool {
+	return r.decodedAs != "" && r.decodedAs != inventoryDecoder || r.unknown != "" || r.cond.never
+}
