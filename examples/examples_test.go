@@ -3,14 +3,17 @@ package examples_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io/fs"
+	"maps"
 	"os"
 	"testing"
 	"time"
 
 	"invigil/examples"
 	"invigil/examples/fleet"
+	"invigil/pipeline/syscollector"
 )
 
 var update = flag.Bool("update", false, "write the sample events anew")
@@ -185,4 +188,39 @@ func peers(at time.Time, scan int) [][]byte {
 		fleet.Scan("port", scan, at, other.Row(fleet.ScanFamily)),
 		fleet.Scan("port", scan, at, leaving.Row(fleet.ScanFamily)),
 		fleet.ScanEnd("port", scan, at))
+}
+
+// TestSampleEventsDecode: all but the two broken ones, each to its agent.
+func TestSampleEventsDecode(t *testing.T) {
+	data, err := fs.ReadFile(examples.Files, "events/fleet.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := syscollector.NewDecoder(syscollector.Options{Manager: "manager"})
+	reasons, families, agents := map[string]int{}, map[syscollector.Family]int{}, map[string]bool{}
+	for line := range bytes.Lines(data) {
+		var r record
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		ev, err := d.Decode([]byte(r.Payload), syscollector.Meta{Time: r.TS, Key: []byte(r.Key)})
+		var bad *syscollector.Error
+		switch {
+		case errors.As(err, &bad):
+			reasons[bad.Reason]++
+		case err != nil || ev == nil:
+			t.Fatalf("%s: %v %v", r.Payload, ev, err)
+		case ev.Agent.ID != r.Key:
+			t.Errorf("%s: agent %q, want %q", r.Payload, ev.Agent.ID, r.Key)
+		default:
+			families[ev.Family]++
+			agents[ev.Agent.ID] = true
+		}
+	}
+	if len(agents) != 41 || families[syscollector.FamilyScan] == 0 || families[syscollector.FamilyDelta] == 0 {
+		t.Errorf("%d agents, families %v", len(agents), families)
+	}
+	if want := map[string]int{"invalid-json": 1, "foreign-location": 1}; !maps.Equal(reasons, want) {
+		t.Errorf("dead letters %v, want %v", reasons, want)
+	}
 }
