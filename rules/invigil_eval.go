@@ -1,0 +1,361 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"invigil/pipeline/syscollector"
+)
+
+// RuleCounters are what an Evaluator counted for one rule since it was made.
+type RuleCounters struct {
+	Evaluations, Matches, Alerts, Errors int64
+	LastError                            string
+}
+
+// statefulEval evaluates the invigil rules of a set over one partition. It
+// belongs to one goroutine. It keeps no state of its own between two events:
+// active onsets stand in the rows and in the index of active onsets.
+type statefulEval struct {
+	set    *statefulSet
+	active Memory
+	run    *whenRunner
+	counts []RuleCounters // by place in the set
+
+	found   candidateSet
+	holds   []bool // by place in the set: true on the row at hand
+	touched []int32
+	agent   syscollector.Agent
+	in      *Input
+	out     []Alert
+	orders  []int32 // place of each alert's rule, for sorting
+	key     []byte
+	value   []byte
+}
+
+// newStatefulEval returns the evaluator of a set's invigil rules.
+func newStatefulEval(s *Set, mem, active Memory) (*statefulEval, error) {
+	e := &statefulEval{active: active, run: newWhenRunner(s.opts.Zone)}
+	return e, e.swap(s)
+}
+
+// swap goes over to another set. Onsets of rules that are the same stay active:
+// their fingerprints stand in the rows.
+func (e *statefulEval) swap(s *Set) error {
+	e.set = newStatefulSet(s.stateful, s.opts)
+	e.counts = make([]RuleCounters, len(e.set.rules))
+	e.holds = make([]bool, len(e.set.rules))
+	return nil
+}
+
+// flush has nothing to write: onsets are written as they begin and end.
+func (e *statefulEval) flush() error { return nil }
+
+// eval evaluates the rules over the deltas of one event and appends their
+// alerts in load order. An error is a failure of the memory.
+func (e *statefulEval) eval(in *Input, out []Alert) ([]Alert, error) {
+	if len(in.Deltas) == 0 {
+		return out, nil
+	}
+	e.begin(in, out)
+	first := len(out)
+	for i := range in.Deltas {
+		d := &in.Deltas[i]
+		t := e.set.tables[d.Table]
+		if t == nil && len(d.Active) == 0 {
+			continue
+		}
+		if err := e.row(t, d); err != nil {
+			return out, err
+		}
+	}
+	out = e.out
+	if len(out)-first > 1 {
+		sort.Stable(inLoadOrder{out[first:], e.orders})
+	}
+	e.in, e.out = nil, nil
+	return out, nil
+}
+
+// begin sets the scope up for one event.
+func (e *statefulEval) begin(in *Input, out []Alert) {
+	e.in, e.out, e.orders = in, out, e.orders[:0]
+	s := &e.run.scope
+	s.nextEvent()
+	s.event, s.lists, s.inventory = in.Event, in.Lists, in.Inventory
+	if in.Event != nil {
+		s.agent = &in.Event.Agent
+		return
+	}
+	e.agent = syscollector.Agent{}
+	s.agent = &e.agent
+}
+
+// row evaluates the rules of one table over one delta.
+func (e *statefulEval) row(t *tableRules, d *syscollector.Delta) error {
+	s := &e.run.scope
+	s.row, s.before, s.change, s.changed, s.table = d.After, d.Before, d.Change, d.Changed, d.Table
+	if e.in.Event == nil && e.agent.ID != d.Agent {
+		e.agent.ID = d.Agent
+		s.nextEvent()
+	}
+	defer e.clearHolds()
+	if t != nil {
+		t.index.candidates(d.After, d.Before, len(t.rules), &e.found)
+		for _, k := range e.found.rules {
+			r := t.rules[k]
+			if !r.sees(d.Change) || r.when.facts.changes&(1<<d.Change) == 0 {
+				continue
+			}
+			if err := e.rule(r, t.numbers[k], d); err != nil {
+				return err
+			}
+		}
+	}
+	if len(d.Active) == 0 {
+		return nil
+	}
+	return e.endOnsets(d)
+}
+
+func (e *statefulEval) clearHolds() {
+	for _, n := range e.touched {
+		e.holds[n] = false
+	}
+	e.touched = e.touched[:0]
+}
+
+// sees reports whether the rule is evaluated for a change. For all others a
+// removal only ends their onsets.
+func (r *statefulRule) sees(c syscollector.Change) bool {
+	switch c {
+	case syscollector.Unchanged:
+		return r.onUnchanged
+	case syscollector.Removed:
+		return r.onRemoved
+	}
+	return true
+}
+
+// rule evaluates one rule over the row at hand.
+func (e *statefulEval) rule(r *statefulRule, number int32, d *syscollector.Delta) error {
+	count := &e.counts[number]
+	count.Evaluations++
+	ok, err := e.run.run(r.when)
+	if err != nil {
+		count.Errors++
+		count.LastError = err.Error()
+		ok = false
+	}
+	if e.in.Trace != nil && e.in.Trace.Rule != nil {
+		e.trace(r, ok, err)
+	}
+	if !ok {
+		return nil
+	}
+	count.Matches++
+	if r.every {
+		e.fire(r, number, d)
+		return nil
+	}
+	e.holds[number] = true
+	e.touched = append(e.touched, number)
+	if slices.Contains(d.Active, r.fingerprint) {
+		return nil
+	}
+	description := e.fire(r, number, d)
+	if d.Change == syscollector.Removed {
+		return nil // there is no item left on which it could stand
+	}
+	d.Active = append(slices.Clip(d.Active), r.fingerprint)
+	slices.Sort(d.Active)
+	a := e.onset(r, d)
+	a.Description = description
+	e.key, e.value = a.appendKey(e.key[:0]), a.appendValue(e.value[:0])
+	if err := e.active.Set(e.key, e.value); err != nil {
+		return fmt.Errorf("write active onset of rule %s: %w", r.id, err)
+	}
+	return nil
+}
+
+func (e *statefulEval) onset(r *statefulRule, d *syscollector.Delta) ActiveOnset {
+	agent := e.run.scope.agent
+	a := ActiveOnset{
+		Fingerprint: r.fingerprint, Agent: d.Agent, Table: d.Table, Key: d.Key,
+		Rule: r.id, Level: r.level, Resolve: r.resolve, AgentName: agent.Name, AgentIP: agent.IP,
+	}
+	if e.in.Event != nil {
+		a.Began = e.in.Event.Time
+	} else {
+		a.Began = e.in.StreamTime
+	}
+	return a
+}
+
+// endOnsets ends the onsets of the row that are over: the condition was looked
+// at and does not hold, the row is gone, or the set has no such rule any more.
+func (e *statefulEval) endOnsets(d *syscollector.Delta) error {
+	stays := func(fp uint64) (number int32, stay bool) {
+		number, known := e.set.onsets[fp]
+		if !known {
+			return -1, false
+		}
+		if d.Change == syscollector.Removed {
+			return number, false
+		}
+		return number, e.holds[number] || !e.set.rules[number].sees(d.Change)
+	}
+	var left []uint64
+	ended := 0
+	for _, fp := range d.Active {
+		if _, stay := stays(fp); !stay {
+			ended++
+		}
+	}
+	if ended == 0 {
+		return nil
+	}
+	if ended < len(d.Active) {
+		left = make([]uint64, 0, len(d.Active)-ended)
+	}
+	for _, fp := range d.Active {
+		number, stay := stays(fp)
+		if stay {
+			left = append(left, fp)
+			continue
+		}
+		if err := e.end(fp, number, d); err != nil {
+			return err
+		}
+	}
+	d.Active = left
+	return nil
+}
+
+// end ends one onset: it leaves the index and, if it was asked for, a resolved
+// alert follows.
+func (e *statefulEval) end(fp uint64, number int32, d *syscollector.Delta) error {
+	a := ActiveOnset{Fingerprint: fp, Agent: d.Agent, Table: d.Table, Key: d.Key}
+	e.key = a.appendKey(e.key[:0])
+	value, ok, err := e.active.Get(e.key)
+	if err != nil {
+		return fmt.Errorf("read active onset: %w", err)
+	}
+	if ok {
+		if a, err = DecodeActive(e.key, value); err != nil {
+			return err
+		}
+		if err := e.active.Delete(e.key); err != nil {
+			return fmt.Errorf("delete active onset of rule %s: %w", a.Rule, err)
+		}
+	} else if number >= 0 {
+		// The row continued a sibling, under whose key the entry was written.
+		a = e.onset(e.set.rules[number], d)
+		a.Description = e.set.rules[number].description.expand(&e.run.scope)
+	}
+	if !a.Resolve {
+		return nil
+	}
+	e.resolved(&a, number, d, e.reason(&a, number, d.Change))
+	return nil
+}
+
+func (e *statefulEval) reason(a *ActiveOnset, number int32, c syscollector.Change) string {
+	switch {
+	case number < 0:
+		return e.goneReason(a.Rule)
+	case c == syscollector.Removed:
+		return "row removed"
+	case c == syscollector.Unchanged:
+		return "condition over"
+	}
+	return "row changed"
+}
+
+func (e *statefulEval) goneReason(id string) string {
+	if _, ok := e.set.ids[id]; ok {
+		return "rule edited"
+	}
+	return "rule removed"
+}
+
+// retire ends every active onset whose rule is no longer in the set, and
+// appends resolved alerts for those that want them: for a sweep after a reload.
+// The rows lose the fingerprints when they are next evaluated.
+func (e *statefulEval) retire(in *Input, out []Alert) ([]Alert, error) {
+	return e.endWhere(in, out, func(a *ActiveOnset) string {
+		if _, ok := e.set.onsets[a.Fingerprint]; ok {
+			return ""
+		}
+		return e.goneReason(a.Rule)
+	})
+}
+
+// forget ends every active onset of an agent that is forgotten.
+func (e *statefulEval) forget(in *Input, agent string, out []Alert) ([]Alert, error) {
+	return e.endWhere(in, out, func(a *ActiveOnset) string {
+		if a.Agent != agent {
+			return ""
+		}
+		return "agent forgotten"
+	})
+}
+
+// endWhere ends the onsets for which reason is not "".
+func (e *statefulEval) endWhere(in *Input, out []Alert, reason func(*ActiveOnset) string) ([]Alert, error) {
+	type ending struct {
+		onset  ActiveOnset
+		reason string
+	}
+	var over []ending
+	for key, value := range e.active.Scan(nil) {
+		a, err := DecodeActive(key, value)
+		if err != nil {
+			return out, err
+		}
+		if why := reason(&a); why != "" {
+			over = append(over, ending{a, why})
+		}
+	}
+	e.begin(in, out)
+	none := syscollector.Row{}
+	for _, o := range over {
+		e.key = o.onset.appendKey(e.key[:0])
+		if err := e.active.Delete(e.key); err != nil {
+			return out, fmt.Errorf("delete active onset of rule %s: %w", o.onset.Rule, err)
+		}
+		if !o.onset.Resolve {
+			continue
+		}
+		s := &e.run.scope
+		s.row, s.before, s.change, s.changed, s.table = &none, &none, syscollector.Unchanged, 0, o.onset.Table
+		number, ok := e.set.onsets[o.onset.Fingerprint]
+		if !ok {
+			number = -1
+		}
+		d := syscollector.Delta{
+			Agent: o.onset.Agent, Table: o.onset.Table, Key: o.onset.Key, Before: &none, After: &none,
+		}
+		e.resolved(&o.onset, number, &d, o.reason)
+	}
+	out = e.out
+	e.in, e.out = nil, nil
+	return out, nil
+}
+
+// counters returns what was counted, by place in the set.
+func (e *statefulEval) counters() []RuleCounters { return e.counts }
+
+// inLoadOrder sorts alerts by the place of their rules.
+type inLoadOrder struct {
+	alerts []Alert
+	orders []int32
+}
+
+func (o inLoadOrder) Len() int           { return len(o.alerts) }
+func (o inLoadOrder) Less(i, j int) bool { return o.orders[i] < o.orders[j] }
+func (o inLoadOrder) Swap(i, j int) {
+	o.alerts[i], o.alerts[j] = o.alerts[j], o.alerts[i]
+	o.orders[i], o.orders[j] = o.orders[j], o.orders[i]
+}

@@ -1,0 +1,73 @@
+package rules
+
+import "invigil/pipeline/syscollector"
+
+// statefulSet holds the invigil rules of a Set, by table and indexed. It is
+// immutable.
+type statefulSet struct {
+	rules  []*statefulRule // in load order
+	tables [syscollector.NumTables]*tableRules
+	// onsets finds an onset rule by its fingerprint, ids a rule by its id.
+	onsets map[uint64]int32
+	ids    map[string]struct{}
+	opts   Options
+}
+
+// tableRules are the rules of one table. Numbers of the index count in rules.
+type tableRules struct {
+	rules    []*statefulRule
+	numbers  []int32 // their places in the set's load order
+	index    *whenIndex
+	volatile bool // some rule reads a volatile column
+}
+
+// newStatefulSet puts compiled rules together.
+func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
+	ss := &statefulSet{
+		rules: rules, opts: o,
+		onsets: make(map[uint64]int32), ids: make(map[string]struct{}, len(rules)),
+	}
+	for i, r := range rules {
+		t := ss.tables[r.table]
+		if t == nil {
+			t = &tableRules{}
+			ss.tables[r.table] = t
+		}
+		t.rules = append(t.rules, r)
+		t.numbers = append(t.numbers, int32(i))
+		t.volatile = t.volatile || r.volatile
+		ss.ids[r.id] = struct{}{}
+		if !r.every {
+			ss.onsets[r.fingerprint] = int32(i)
+		}
+	}
+	for _, t := range ss.tables {
+		if t == nil {
+			continue
+		}
+		whens := make([]*when, len(t.rules))
+		for i, r := range t.rules {
+			whens[i] = r.when
+		}
+		t.index = newWhenIndex(whens)
+	}
+	return ss
+}
+
+// readsVolatile reports whether some rule reads a volatile column of the table:
+// such rows have to be stored at once.
+func (ss *statefulSet) readsVolatile(t syscollector.Table) bool {
+	return ss != nil && t < syscollector.NumTables && ss.tables[t] != nil && ss.tables[t].volatile
+}
+
+// unindexed returns the rules that are tried on every row of their table.
+func (ss *statefulSet) unindexed() (out []*statefulRule) {
+	for _, t := range ss.tables {
+		if t != nil {
+			for _, i := range t.index.rest {
+				out = append(out, t.rules[i])
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,399 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/checker"
+	"github.com/expr-lang/expr/checker/nature"
+	"github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/optimizer"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/vm"
+
+	"invigil/config/source"
+	"invigil/pipeline/syscollector"
+	"invigil/rules/pattern"
+	"invigil/rules/rulefile"
+)
+
+// The limits of one condition's text, in bytes, and of one pattern of matches.
+const (
+	maxWhen    = 64 << 10
+	maxMatches = 1 << 10
+)
+
+// when is a compiled condition. It is immutable and shared by goroutines.
+type when struct {
+	program *vm.Program
+	atoms   []whenAtom
+	slots   []*whenName // names whose values the program reads as variables
+	uses    []whenUse
+	keys    [][]whenKey // necessary conditions, any key of one must hold
+	facts   whenFacts
+	compat  pattern.Compat
+}
+
+// whenUse is one mention of a name.
+type whenUse struct {
+	name *whenName
+	pos  source.Position
+}
+
+// whenFacts are what the evaluation of a rule depends on.
+type whenFacts struct {
+	history  bool  // reads change, changed() or before
+	event    bool  // reads event.*
+	volatile bool  // reads a volatile column
+	changes  uint8 // bits of the changes for which it can be true
+	lists    []string
+}
+
+// whenEnv is what a condition is compiled against.
+type whenEnv struct {
+	rule    string             // id, for findings
+	pos     source.Position    // of the rule, when the text's map knows nothing
+	filter  syscollector.Table // set: a filter over one row of that table and its agent
+	hasList func(name string) bool
+	compat  pattern.Compat
+}
+
+// whenCompiler compiles one condition.
+type whenCompiler struct {
+	env   whenEnv
+	text  rulefile.Text
+	names *whenNames
+	tree  *parser.Tree
+	diags source.Diagnostics
+
+	vars map[string]reflect.Type // the names and functions met, for the type check
+	seen map[string]*whenName
+	lets []string
+
+	out     when
+	present map[string]int // name → its presence atom
+	slotted map[string]bool
+	letHas  map[string]ast.Node // let variable → its presence
+}
+
+// compileWhen compiles a condition; the findings say why not, all that one
+// look can tell.
+func compileWhen(text rulefile.Text, env whenEnv) (w *when, diags source.Diagnostics) {
+	c := &whenCompiler{
+		env: env, text: text, names: allWhenNames(),
+		vars: make(map[string]reflect.Type), seen: make(map[string]*whenName),
+		present: make(map[string]int), slotted: make(map[string]bool), letHas: make(map[string]ast.Node),
+	}
+	defer func() {
+		// The expression library panics on some trees that it has parsed.
+		if r := recover(); r != nil {
+			c.report(0, "", "the condition cannot be compiled: %v", firstLine(fmt.Sprint(r)))
+			w, diags = nil, c.diags
+		}
+	}()
+	if !c.parse() {
+		return nil, c.diags
+	}
+	c.resolve(&c.tree.Node)
+	if len(c.diags) > 0 {
+		return nil, c.diags
+	}
+	if !c.check() {
+		return nil, c.diags
+	}
+	c.tree.Node = c.condition(c.tree.Node)
+	if len(c.diags) > 0 {
+		return nil, c.diags
+	}
+	c.out.compat = env.compat
+	c.out.keys = c.out.necessary(c.tree.Node)
+	c.out.facts.changes = c.out.possibleChanges(c.tree.Node)
+	if !c.build() {
+		return nil, c.diags
+	}
+	return &c.out, nil
+}
+
+// parse turns the text into a tree.
+func (c *whenCompiler) parse() bool {
+	if len(c.text.Value) > maxWhen {
+		c.report(0, "split the rule, or keep long lists of values in a list", "the condition is longer than %d KB", maxWhen>>10)
+		return false
+	}
+	if strings.TrimSpace(c.text.Value) == "" {
+		c.report(0, "write a condition, or true for every row of the table", "the condition is empty")
+		return false
+	}
+	if i := invalidUTF8(c.text.Value); i >= 0 {
+		c.report(utf8.RuneCountInString(c.text.Value[:i]), "a condition cannot hold other bytes", "the condition is not UTF-8")
+		return false
+	}
+	tree, err := parser.ParseWithConfig(c.text.Value, c.config())
+	if err != nil {
+		var fe *file.Error
+		if !errors.As(err, &fe) {
+			c.report(0, "", "%s", firstLine(err.Error()))
+			return false
+		}
+		c.report(fe.From, parseHint(fe.Message), "%s", firstLine(fe.Message))
+		return false
+	}
+	c.tree = tree
+	return true
+}
+
+func parseHint(message string) string {
+	switch {
+	case strings.Contains(message, `Operator("=")`):
+		return "compare with =="
+	case strings.Contains(message, "EOF"):
+		return "the condition ends too early"
+	case strings.Contains(message, "U+0027"), strings.Contains(message, "literal not terminated"):
+		return "close the quote"
+	}
+	return ""
+}
+
+func invalidUTF8(s string) int {
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], string(utf8.RuneError)) {
+			return i
+		}
+	}
+	return -1
+}
+
+// config returns a configuration of the expression library whose environment
+// holds the names met so far. The clock is no part of it.
+func (c *whenCompiler) config() *conf.Config {
+	cfg := conf.CreateNew()
+	cfg.Disabled["now"] = true
+	delete(cfg.Builtins, "now")
+	env := cfg.NtCache.FromType(reflect.TypeFor[map[string]any]())
+	if env.TypeData == nil {
+		env.TypeData = new(nature.TypeData)
+	}
+	env.Strict = true
+	env.Fields = make(map[string]nature.Nature, len(c.vars))
+	for name, t := range c.vars {
+		env.Fields[name] = cfg.NtCache.FromType(t)
+	}
+	cfg.Env, cfg.Strict = env, true
+	return cfg
+}
+
+// check checks the types of the resolved tree.
+func (c *whenCompiler) check() bool {
+	c.checkCondition(c.tree.Node)
+	if len(c.diags) > 0 {
+		return false
+	}
+	// The whole once more, so that every node knows its type.
+	_, err := checker.Check(c.tree, c.config())
+	return c.typeError(c.tree.Node, err)
+}
+
+// checkCondition checks the operands of and, or by themselves, so that one run
+// tells of every mistake.
+func (c *whenCompiler) checkCondition(n ast.Node) {
+	if b, ok := n.(*ast.BinaryNode); ok && isLogical(b.Operator) {
+		c.checkCondition(b.Left)
+		c.checkCondition(b.Right)
+		return
+	}
+	cfg := c.config()
+	cfg.Expect, cfg.ExpectAny = reflect.Bool, true
+	_, err := checker.Check(&parser.Tree{Node: n, Source: c.tree.Source}, cfg)
+	c.typeError(n, err)
+}
+
+func isLogical(op string) bool { return op == "and" || op == "&&" || op == "or" || op == "||" }
+
+// typeError reports a type error in words about the rule; it returns true if
+// there is none.
+func (c *whenCompiler) typeError(n ast.Node, err error) bool {
+	if err == nil {
+		return true
+	}
+	var fe *file.Error
+	if !errors.As(err, &fe) {
+		message := firstLine(err.Error())
+		if got, ok := strings.CutPrefix(message, "expected bool, but got "); ok {
+			message = fmt.Sprintf("a condition is true or false, this is %s", article(got))
+		}
+		c.report(n.Location().From, "", "%s", message)
+		return false
+	}
+	message, hint := firstLine(fe.Message), ""
+	ast.Walk(&n, visitFunc(func(p *ast.Node) {
+		if (*p).Location() != fe.Location {
+			return
+		}
+		switch x := (*p).(type) {
+		case *ast.BinaryNode:
+			if strings.HasPrefix(message, "invalid operation") {
+				message, hint = c.clash(x)
+			}
+		case *ast.UnaryNode:
+			if strings.HasPrefix(message, "invalid operation") && (x.Operator == "not" || x.Operator == "!") {
+				message = fmt.Sprintf("%s needs true or false, %s is %s", x.Operator, x.Node.String(), article(typeName(x.Node.Type())))
+				hint = fmt.Sprintf("%s binds tighter than ==: write not (… == …)", x.Operator)
+			}
+		}
+	}))
+	c.report(fe.From, hint, "%s", message)
+	return false
+}
+
+// clash words a mismatch of an operator's sides.
+func (c *whenCompiler) clash(b *ast.BinaryNode) (message, hint string) {
+	message = fmt.Sprintf("%s cannot take %s %s and %s %s", b.Operator,
+		typeName(b.Left.Type()), b.Left.String(), typeName(b.Right.Type()), b.Right.String())
+	for _, side := range []struct{ lit, other ast.Node }{{b.Right, b.Left}, {b.Left, b.Right}} {
+		s, isString := side.lit.(*ast.StringNode)
+		switch {
+		case isString && isNumber(side.other.Type()):
+			if isNumeral(s.Value) {
+				hint = fmt.Sprintf("%s is a number: write %s without quotes", side.other.String(), s.Value)
+			} else {
+				hint = fmt.Sprintf("%s is a number", side.other.String())
+			}
+		case isNumber(side.lit.Type()) && side.other.Type() == typeString && isLiteral(side.lit):
+			hint = fmt.Sprintf("%s is text: write %q", side.other.String(), side.lit.String())
+		}
+	}
+	return message, hint
+}
+
+func isLiteral(n ast.Node) bool {
+	switch n.(type) {
+	case *ast.IntegerNode, *ast.FloatNode:
+		return true
+	}
+	return false
+}
+
+func isNumber(t reflect.Type) bool { return t == typeInt || t == typeFloat }
+
+func isNumeral(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+func typeName(t reflect.Type) string {
+	switch t {
+	case typeInt:
+		return "number"
+	case typeFloat:
+		return "real number"
+	case typeString:
+		return "text"
+	case typeTime:
+		return "time"
+	case typeBool:
+		return "truth value"
+	}
+	return t.String()
+}
+
+func article(what string) string {
+	switch what {
+	case "string":
+		return "a text"
+	case "int":
+		return "a number"
+	case "float64":
+		return "a real number"
+	case "text":
+		return "a text"
+	}
+	return "a " + what
+}
+
+// build compiles the rewritten tree.
+func (c *whenCompiler) build() bool {
+	c.vars = map[string]reflect.Type{
+		"atom":      reflect.TypeFor[func(int) bool](),
+		"test":      reflect.TypeFor[func(any, any) bool](),
+		"listValue": reflect.TypeFor[func(any, any) string](),
+	}
+	for _, n := range c.out.slots {
+		c.vars[n.name] = n.typ
+	}
+	cfg := c.config()
+	cfg.Expect, cfg.ExpectAny = reflect.Bool, true
+	if _, err := checker.Check(c.tree, cfg); err != nil {
+		return c.typeError(c.tree.Node, err)
+	}
+	if err := optimizer.Optimize(&c.tree.Node, cfg); err != nil {
+		return c.typeError(c.tree.Node, err)
+	}
+	program, err := compiler.Compile(c.tree, cfg)
+	if err != nil {
+		return c.typeError(c.tree.Node, err)
+	}
+	c.out.program = program
+	return true
+}
+
+// report adds an error at a rune offset of the text.
+func (c *whenCompiler) report(rune int, hint, format string, args ...any) {
+	d := source.Diagnostic{
+		Pos: textPosition(c.text, runeOffset(c.text.Value, rune), c.env.pos), Severity: source.Error,
+		Rule: c.env.rule, Message: fmt.Sprintf(format, args...), Hint: hint,
+	}
+	for _, o := range c.diags {
+		if o.Pos == d.Pos && o.Message == d.Message {
+			return
+		}
+	}
+	c.diags = append(c.diags, d)
+}
+
+// unsupported adds an error about a construct that is not evaluated yet.
+func (c *whenCompiler) unsupported(rune int, construct string) {
+	c.report(rune, "", "%s: not supported yet", construct)
+	c.diags[len(c.diags)-1].Construct = construct
+}
+
+// position places a rune offset of the text.
+func (c *whenCompiler) position(rune int) source.Position {
+	return textPosition(c.text, runeOffset(c.text.Value, rune), c.env.pos)
+}
+
+// textPosition places a byte of a text: at the byte, else at the text's start,
+// else at the rule.
+func textPosition(t rulefile.Text, offset int, rule source.Position) source.Position {
+	for _, o := range []int{offset, 0} {
+		if pos := t.Map.At(o); pos != (source.Position{}) {
+			return pos
+		}
+	}
+	return rule
+}
+
+func runeOffset(s string, rune int) int {
+	for i := range s {
+		if rune == 0 {
+			return i
+		}
+		rune--
+	}
+	return len(s)
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}
+
+// visitFunc lets a function walk a tree.
+type visitFunc func(*ast.Node)
+
+// Visit calls f.
+func (f visitFunc) Visit(n *ast.Node) { f(n) }
