@@ -33,13 +33,21 @@ func compilePCRE2(pattern string, o Options) (*pcre2, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &pcre2{pattern: pattern, options: o, utf: t.utf, lits: literalsOf(t),
+	m, err := newPCRE2(pattern, t, literalsOf(t), o)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func newPCRE2(pattern string, t *tree, lits Literals, o Options) (*pcre2, error) {
+	m := &pcre2{pattern: pattern, options: o, utf: t.utf, lits: lits,
 		buffers: &sync.Pool{New: func() any { return new([]byte) }}}
-	if m.lits.Known() {
-		set := newLiteralSet(m.lits)
+	if lits.Known() {
+		set := newLiteralSet(lits)
 		m.need = &set
 	}
-	if m.lits.Exact {
+	if lits.Exact {
 		return m, nil
 	}
 	return m, m.plan(t)
@@ -117,7 +125,7 @@ func (m *pcre2) conjunction(terms []term) (linear, bool) {
 // stand around the whole.
 func topAlternatives(t *tree) []*node {
 	n := t.root
-	for n.op == opGroup && !t.refs {
+	for n.op == opGroup && (n.cap == 0 || !t.refs) {
 		n = n.subs[0]
 	}
 	if n.op == opAlternate {

@@ -9,7 +9,7 @@ func (p *parser) bracket() (n *node, repeatable bool) {
 		if p.accept(text) {
 			word, _ := posixClass("word")
 			look := &node{op: opLook, behind: behind, subs: []*node{{op: opSet, set: word, at: at}}, at: at}
-			return concat(&node{op: opWord, at: at}, look), false
+			return &node{op: opConcat, subs: []*node{{op: opWord, at: at}, look}, name: text, at: at}, true
 		}
 	}
 	if kind, _, ok := p.posixAt(); ok {

@@ -7,6 +7,9 @@ import (
 
 // condition reads (?(…)yes|no) from behind "(?(".
 func (p *parser) condition(at int) *node {
+	if p.inBehind > 0 {
+		p.unsupported(at, "a condition inside a lookbehind")
+	}
 	n := &node{op: opCond, at: at}
 	always, never, define := false, false, false
 	switch c := p.peek(0); {
@@ -35,8 +38,9 @@ func (p *parser) condition(at int) *node {
 		p.reference(n)
 	case p.version(&always, &never):
 	case p.accept("R&"):
-		p.groupName(')')
-		p.unsupported(at, "a condition on recursion")
+		n.name = p.groupName(')')
+		p.asked = append(p.asked, n)
+		never = true
 	default:
 		name := p.groupName(')')
 		_, named := p.names[name]
@@ -46,8 +50,10 @@ func (p *parser) condition(at int) *node {
 			p.reference(n)
 		case name == "DEFINE":
 			define = true
-		case name[0] == 'R' && (len(name) == 1 || digits(name[1:])):
-			p.unsupported(at, "a condition on recursion")
+		case name == "R" || name[0] == 'R' && digits(name[1:]):
+			n.cap, _ = strconv.Atoi("0" + name[1:])
+			p.asked = append(p.asked, n)
+			never = true
 		default:
 			n.name = name
 			p.reference(n)
@@ -133,7 +139,20 @@ func (p *parser) resolve(t *tree) {
 			}
 		}
 	}
+	for _, n := range p.asked { // false as long as nothing is called
+		switch {
+		case n.name != "" && p.names[n.name] == nil:
+			p.fail(n.at, "there is no group named "+n.name)
+		case n.cap >= len(p.groups):
+			p.fail(n.at, "there is no group "+strconv.Itoa(n.cap))
+		case t.root.any(opCall):
+			p.unsupported(n.at, "a condition on recursion")
+		}
+	}
 	for _, look := range p.behinds {
+		if look.any(opBackref) {
+			p.unsupported(look.at, "a reference to a group inside a lookbehind")
+		}
 		branches := []*node{look.subs[0]}
 		if look.subs[0].op == opAlternate {
 			branches = look.subs[0].subs
@@ -142,9 +161,6 @@ func (p *parser) resolve(t *tree) {
 			if _, ok := b.width(p.groups, 0); !ok {
 				p.fail(look.at, "an alternative of this lookbehind can match texts of different lengths")
 			}
-		}
-		if look.any(opBackref, opCond) {
-			p.unsupported(look.at, "a reference to a group inside a lookbehind")
 		}
 	}
 	if t.root.any(opCall) {

@@ -51,7 +51,7 @@ func (e *emitter) node(n *node, at place) {
 		}
 		e.WriteByte(')')
 	case opGroup:
-		if e.capture {
+		if e.capture && n.cap > 0 {
 			e.wrap("(", n.subs[0], at)
 		} else {
 			e.wrap("(?:", n.subs[0], at)
@@ -63,11 +63,7 @@ func (e *emitter) node(n *node, at place) {
 	case opEnd:
 		e.WriteString(`\z`)
 	case opWord:
-		if n.negate {
-			e.WriteString(`\B`)
-		} else {
-			e.WriteString(`\b`)
-		}
+		e.boundary(n.negate)
 	case opLineBegin:
 		e.either(at.needs > 0, `(?m:^)`, `(?:\A|(?<=\n)(?!\z))`)
 	case opFinal:
@@ -99,6 +95,21 @@ func (e *emitter) node(n *node, at place) {
 		e.cond(n, at)
 	default:
 		e.ok = false
+	}
+}
+
+// boundary writes \b or \B, which are ASCII; those of regexp2 are not where
+// there is more than ASCII.
+func (e *emitter) boundary(negate bool) {
+	switch {
+	case e.backtrack && e.utf && negate:
+		e.WriteString(`(?:(?<=[0-9A-Z_a-z])(?=[0-9A-Z_a-z])|(?<![0-9A-Z_a-z])(?![0-9A-Z_a-z]))`)
+	case e.backtrack && e.utf:
+		e.WriteString(`(?:(?<=[0-9A-Z_a-z])(?![0-9A-Z_a-z])|(?<![0-9A-Z_a-z])(?=[0-9A-Z_a-z]))`)
+	case negate:
+		e.WriteString(`\B`)
+	default:
+		e.WriteString(`\b`)
 	}
 }
 
@@ -148,6 +159,14 @@ func (e *emitter) concat(subs []*node, at place) {
 }
 
 func (e *emitter) repeat(n *node, at place) {
+	if n.subs[0].op == opLook { // a position is looked at once at most
+		once := *n
+		once.min = min(n.min, 1)
+		if n.max != 0 {
+			once.max = 1
+		}
+		n = &once
+	}
 	if !e.backtrack && (n.min > 1000 || n.max > 1000 || n.possessive && !at.last) {
 		e.ok = false
 		return
@@ -209,7 +228,7 @@ func (e *emitter) cond(n *node, at place) {
 	// A lookaround decides: each branch behind its own copy of it.
 	yes, no := n.subs[2], *n.subs[2]
 	no.negate = !no.negate
-	if e.capture && yes.any(opGroup) {
+	if e.capture && yes.some(func(m *node) bool { return m.cap > 0 }) {
 		e.ok = false
 		return
 	}
@@ -276,7 +295,7 @@ func (e *emitter) char(r rune) {
 		e.WriteRune(highBytes + r)
 	case r >= 0x80, isWord(byte(r)), r == ' ':
 		e.WriteRune(r)
-	case r < ' ' || r == 0x7F:
+	case r < ' ' || r == 0x7F || r == '-': // regexp2 reads \- as a range
 		fmt.Fprintf(e, `\x%02x`, r)
 	default:
 		e.WriteByte('\\')

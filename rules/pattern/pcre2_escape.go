@@ -68,7 +68,7 @@ func (p *parser) escape() (n *node, repeatable bool) {
 		return p.backref(&node{name: p.groupName(end), at: at}), true
 	}
 	if c >= '1' && c <= '9' {
-		if number, length, ok := p.decimal(p.pos + 1); ok && (number < 10 || c >= '8' || number <= p.lastBra) {
+		if number, length, ok := p.decimal(p.pos + 1); ok && (number < 10 || c >= '8' || number <= p.count) {
 			p.pos += 1 + length
 			return p.backref(&node{cap: number, at: at}), true
 		}
@@ -237,6 +237,7 @@ func (p *parser) charEscape(inClass bool) rune {
 			if r, ok := p.braced(at, "{", 16); ok {
 				return r
 			}
+			p.fail(at, `\x{ must be followed by hexadecimal digits and }`)
 		}
 		from := p.pos
 		for p.pos < len(p.src) && p.pos < from+2 && isHex(p.src[p.pos]) {

@@ -18,14 +18,14 @@ func (p *parser) group() (n *node, repeatable bool) {
 		return p.verb(at)
 	case p.peek(0) != '?':
 		if p.flags.noCapture {
-			return p.body(at), true
+			return plain(p.body(at)), true
 		}
 		return p.capture(at, ""), true
 	}
 	p.pos++
 	switch c := p.peek(0); {
 	case p.accept(":"):
-		return p.body(at), true
+		return plain(p.body(at)), true
 	case p.accept("|"):
 		return p.branchReset(at), true
 	case p.accept(">"):
@@ -89,9 +89,17 @@ func (p *parser) body(at int) *node {
 	return n
 }
 
+// plain keeps the alternatives of a group apart from those around it.
+func plain(n *node) *node {
+	if n.op == opAlternate {
+		return &node{op: opGroup, subs: []*node{n}, at: n.at}
+	}
+	return n
+}
+
 func (p *parser) capture(at int, name string) *node {
-	p.lastBra++
-	number := p.lastBra
+	p.count++
+	number := p.count
 	if name != "" {
 		p.nameGroup(at, name, number)
 	}
@@ -167,12 +175,12 @@ func (p *parser) groupNumber(at int) (number int, relative bool) {
 		p.fail(at, "a relative group number must not be 0")
 	}
 	if sign == '-' {
-		if number > p.lastBra {
+		if number > p.count {
 			p.fail(at, "there is no such group")
 		}
-		return p.lastBra - number + 1, true
+		return p.count - number + 1, true
 	}
-	return p.lastBra + number, true
+	return p.count + number, true
 }
 
 func (p *parser) reference(n *node) *node {
@@ -183,11 +191,13 @@ func (p *parser) reference(n *node) *node {
 func (p *parser) look(at int, negate, behind bool) *node {
 	n := &node{op: opLook, negate: negate, behind: behind, at: at}
 	p.looks++
+	if behind {
+		p.inBehind++
+		p.behinds = append(p.behinds, n)
+		defer func() { p.inBehind-- }()
+	}
 	n.subs = []*node{p.body(at)}
 	p.looks--
-	if behind {
-		p.behinds = append(p.behinds, n)
-	}
 	return n
 }
 
@@ -195,20 +205,20 @@ func (p *parser) look(at int, negate, behind bool) *node {
 func (p *parser) branchReset(at int) *node {
 	p.reset = true
 	saved := p.flags
-	first, most := p.lastBra, p.lastBra
+	first, most := p.count, p.count
 	var branches []*node
 	for {
 		branches = append(branches, p.branch())
-		most = max(most, p.lastBra)
+		most = max(most, p.count)
 		if !p.accept("|") {
 			break
 		}
-		p.lastBra = first
+		p.count = first
 	}
-	p.lastBra = most
+	p.count = most
 	p.close(at)
 	p.flags = saved
-	return alternate(branches...)
+	return plain(alternate(branches...))
 }
 
 // settings reads (?flags) and (?flags:…).
@@ -257,7 +267,7 @@ func (p *parser) settings(at int) (*node, bool) {
 			n := p.alternatives()
 			p.close(at)
 			p.flags = saved
-			return n, true
+			return plain(n), true
 		default:
 			p.fail(p.pos-1, "unknown character after (?")
 		}

@@ -28,8 +28,10 @@ type parser struct {
 	refs     []*node        // back references, conditions and calls to resolve
 	behinds  []*node        // lookbehinds to measure
 	looks    int            // lookarounds that are open
+	inBehind int            // lookbehinds that are open
 	reset    bool           // has a branch reset group
-	lastBra  int            // groups so far
+	asked    []*node        // conditions on recursion
+	count    int            // groups so far
 }
 
 // tree is a parsed pattern.
@@ -283,18 +285,19 @@ func digits(s string) bool {
 
 // repeat applies a quantifier and the + or ? behind it.
 func (p *parser) repeat(n *node, lo, hi, at int) *node {
+	if n.op == opConcat && n.name != "" { // [[:<:]] is \b(?=\w): the last item is repeated
+		return concat(n.subs[0], p.repeat(n.subs[1], lo, hi, at))
+	}
 	r := &node{op: opRepeat, subs: []*node{n}, min: lo, max: hi, at: at, lazy: p.flags.ungreedy}
+	p.skipIgnored()
+	for p.accept(`\E`) || p.accept(`\Q\E`) {
+		p.skipIgnored()
+	}
 	switch {
 	case p.accept("?"):
 		r.lazy = !r.lazy
 	case p.accept("+"):
 		r.possessive, r.lazy = true, false
-	}
-	if n.op == opLook { // a position is looked at once at most
-		r.min = min(r.min, 1)
-		if hi != 0 {
-			r.max = 1
-		}
 	}
 	return r
 }

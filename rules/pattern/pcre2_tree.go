@@ -10,7 +10,7 @@ const (
 	opSet              // one character of set
 	opConcat           // subs one after the other
 	opAlternate        // one of subs
-	opGroup            // subs[0], captured as number cap
+	opGroup            // subs[0], captured as number cap if that is not 0
 	opRepeat           // subs[0] from min to max times, max < 0 without end
 	opBegin            // \A \G, and ^ without (?m)
 	opLineBegin        // (?m)^
@@ -124,7 +124,7 @@ func (n *node) width(groups []*node, depth int) (int, bool) {
 		return n.subs[0].width(groups, depth+1)
 	case opRepeat:
 		w, ok := n.subs[0].width(groups, depth+1)
-		if n.max == 0 {
+		if n.subs[0].op == opLook && !n.subs[0].behind {
 			return 0, true
 		}
 		return w * n.min, ok && n.min == n.max && w*n.min <= 65535
