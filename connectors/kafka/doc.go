@@ -8,7 +8,7 @@
 // left by compaction are crossed, records of aborted transactions left out,
 // broker times honoured, and a batch that cannot be read stops its partition
 // instead of vanishing. Where a partition begins is decided by the pipeline's
-// own state (Reader.Seek); the offset committed to Kafka is written for lag
+// own state (Reader.StartAt); the offset committed to Kafka is written for lag
 // tools and used only where no state exists.
 //
 // Nothing here is dropped silently: what retention deleted before it was read

@@ -89,8 +89,8 @@ func (r *reader) Topic() string { return r.topic }
 // Partition implements connectors.Reader.
 func (r *reader) Partition() int32 { return r.partition }
 
-// Seek implements connectors.Reader.
-func (r *reader) Seek(offset int64) { r.start = offset }
+// StartAt implements connectors.Reader.
+func (r *reader) StartAt(offset int64) { r.start = offset }
 
 // Lag returns how many offsets lie between what was handed out and the end of
 // the partition as last seen, -1 before the first answer of a broker. Unlike
