@@ -6,7 +6,10 @@ import "strings"
 // wrapped says that a shipper's object has been opened already. waiting means
 // that it is a header whose message follows.
 func (d *Decoder) line(t string, wrapped bool) (waiting bool, err error) {
-	t = strings.TrimRight(trimStart(t), "\r\n")
+	t = trimStart(t)
+	for len(t) > 0 && (t[len(t)-1] == '\n' || t[len(t)-1] == '\r') {
+		t = t[:len(t)-1]
+	}
 	switch {
 	case t == "":
 		return false, fail(ReasonEnvelope, "the value is empty")

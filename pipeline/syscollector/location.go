@@ -61,17 +61,18 @@ func (d *Decoder) bodyOf(t string) error {
 // splitQueue cuts the location off. 4.x lets a bar escape a colon or a bar;
 // 3.9 cuts at the first colon.
 func (d *Decoder) splitQueue(t string) (loc, body string, ok bool) {
-	escapes := false
+	colon := strings.IndexByte(t, ':')
+	if colon < 0 {
+		return "", "", false
+	}
+	if d.opt.Compat == Compat39 || strings.IndexByte(t[:colon], '|') < 0 {
+		return t[:colon], t[colon+1:], true
+	}
 	for i := 0; i < len(t); i++ {
-		switch {
-		case t[i] == ':':
-			loc, body = t[:i], t[i+1:]
-			if escapes {
-				loc = d.unbar(loc)
-			}
-			return loc, body, true
-		case t[i] == '|' && d.opt.Compat != Compat39 && i+1 < len(t) && (t[i+1] == ':' || t[i+1] == '|'):
-			escapes = true
+		if t[i] == ':' {
+			return d.unbar(t[:i]), t[i+1:], true
+		}
+		if t[i] == '|' && i+1 < len(t) && (t[i+1] == ':' || t[i+1] == '|') {
 			i++
 		}
 	}
@@ -91,27 +92,27 @@ func (d *Decoder) unbar(loc string) string {
 	return text(d.mem.shrink(b, n))
 }
 
+// arrowName ends a remote agent's location.
+const arrowName = "->" + syscollectorName
+
 // ourLocation reports whether a stored location is Syscollector's. The last
 // arrow counts, so that an agent's name may hold one.
 func ourLocation(loc string) bool {
-	if i := strings.LastIndex(loc, "->"); i >= 0 {
-		return loc[i+2:] == syscollectorName
-	}
-	return loc == syscollectorName
+	return strings.HasSuffix(loc, arrowName) || loc == syscollectorName
 }
 
 // splitLocation reads name and address out of a remote agent's location as the
 // original does: the name ends at the first closing parenthesis, the address
 // starts two bytes after it. The address any is none.
 func splitLocation(loc string) (name, ip string) {
-	arrow := strings.LastIndex(loc, "->")
+	loc = strings.TrimSuffix(loc, arrowName)
 	paren := strings.IndexByte(loc, ')')
-	if !strings.HasPrefix(loc, "(") || paren < 0 || arrow < paren {
+	if paren < 0 || loc[0] != '(' {
 		return "", ""
 	}
 	name = loc[1:paren]
-	if paren+2 < arrow {
-		ip = loc[paren+2 : arrow]
+	if paren+2 < len(loc) {
+		ip = loc[paren+2:]
 	}
 	if ip == "any" {
 		ip = ""
@@ -125,7 +126,7 @@ func (d *Decoder) archiveLine(t string) (waiting bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if trimStart(body) == "" {
+	if body = trimStart(body); body == "" {
 		d.pending = append(d.pending[:0], head...)
 		return true, nil
 	}

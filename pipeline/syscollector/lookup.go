@@ -7,11 +7,12 @@ type index struct {
 	names    map[string]*Field
 	columns  [NumTables][MaxColumns]*Field
 	masks    [NumTables]Masks
-	delta    [NumTables]keySet // keys of a dbsync or rsync row: entries are columns, aliases, row members
-	scan     [NumTables]keySet // keys of a scan message's body
-	ip       keySet            // keys of an interface's IPv4 and IPv6 objects
-	ipFields []*Field          // what they hold
-	top      keySet            // keys of the message and of what wraps it
+	api      [NumTables]map[string]*Field // by API name
+	delta    [NumTables]keySet            // keys of a dbsync or rsync row: entries are columns, aliases, row members
+	scan     [NumTables]keySet            // keys of a scan message's body
+	ip       keySet                       // keys of an interface's IPv4 and IPv6 objects
+	ipFields []*Field                     // what they hold
+	top      keySet                       // keys of the message and of what wraps it
 	views    viewIndex
 }
 
@@ -21,8 +22,12 @@ var lookups = sync.OnceValue(buildIndex)
 func buildIndex() *index {
 	x := &index{names: map[string]*Field{}}
 	for t := range fields {
+		x.api[t] = map[string]*Field{}
 		for i := range fields[t] {
 			f := &fields[t][i]
+			if f.API != "" {
+				x.api[t][f.API] = f
+			}
 			x.names[f.Name] = f
 			x.columns[t][f.Number] = f
 			bit := uint64(1) << f.Number

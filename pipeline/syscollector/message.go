@@ -199,6 +199,9 @@ func (d *Decoder) deltaMessage(t Table) error {
 func (d *Decoder) syncMessage(m messageKind, component string, data int32) error {
 	e := &d.ev
 	e.Family, e.Visible = FamilySync, false
+	if component == "" {
+		return fail(ReasonType, "%s without a component", e.Type)
+	}
 	if len(component) <= len("syscollector_") || component[:len("syscollector")] != "syscollector" {
 		return fail(ReasonComponent, "component %q", component)
 	}

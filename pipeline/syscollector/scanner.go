@@ -88,67 +88,72 @@ func (s *scanner) members(depth int) bool {
 		if !ok {
 			return false
 		}
-		s.blank()
 		if !s.is(':') {
-			return false
+			if s.blank(); !s.is(':') {
+				return false
+			}
 		}
 		s.blank()
-		if len(s.nodes) >= maxNodes {
-			s.over = true
+		if s.pos >= len(s.src) {
 			return false
 		}
 		at := len(s.nodes)
-		s.nodes = append(s.nodes, node{key: key})
-		if !s.value(at, depth) {
+		if at >= maxNodes {
+			s.over = true
 			return false
 		}
-		s.nodes[at].next = int32(len(s.nodes))
-		s.blank()
-		if s.is('}') {
-			return true
+		start := s.pos
+		switch c := s.src[start]; c {
+		case '"':
+			s.pos++
+			value, ok := s.string()
+			if !ok {
+				return false
+			}
+			s.nodes = append(s.nodes, node{key: key, text: value, next: int32(at + 1), kind: kindString})
+		case '{':
+			s.nodes = append(s.nodes, node{key: key, kind: kindObject})
+			if depth < keptLevels {
+				ok = s.members(depth + 1)
+			} else {
+				ok = s.skip(depth)
+			}
+			if !ok {
+				return false
+			}
+			s.nodes[at].text, s.nodes[at].next = s.src[start:s.pos], int32(len(s.nodes))
+		case '[':
+			if !s.skip(depth) {
+				return false
+			}
+			s.nodes = append(s.nodes, node{key: key, text: s.src[start:s.pos], next: int32(at + 1), kind: kindArray})
+		default:
+			k := s.scalar(c)
+			if k == kindAbsent {
+				return false
+			}
+			s.nodes = append(s.nodes, node{key: key, text: s.src[start:s.pos], next: int32(at + 1), kind: k})
 		}
 		if !s.is(',') {
-			return false
+			s.blank()
+			if s.is('}') {
+				return true
+			}
+			if !s.is(',') {
+				return false
+			}
 		}
 		s.blank()
-	}
-}
-
-// value reads the value of the node.
-func (s *scanner) value(at, depth int) bool {
-	if s.pos >= len(s.src) {
-		return false
-	}
-	start := s.pos
-	switch c := s.src[start]; c {
-	case '"':
-		s.pos++
-		t, ok := s.string()
-		s.nodes[at].kind, s.nodes[at].text = kindString, t
-		return ok
-	case '{':
-		ok := false
-		if depth < keptLevels {
-			ok = s.members(depth + 1)
-		} else {
-			ok = s.skip(depth)
-		}
-		s.nodes[at].kind, s.nodes[at].text = kindObject, s.src[start:s.pos]
-		return ok
-	case '[':
-		ok := s.skip(depth)
-		s.nodes[at].kind, s.nodes[at].text = kindArray, s.src[start:s.pos]
-		return ok
-	default:
-		k := s.scalar(c)
-		s.nodes[at].kind, s.nodes[at].text = k, s.src[start:s.pos]
-		return k != kindAbsent
 	}
 }
 
 // scalar moves over a number or a word; kindAbsent means that it is neither.
 func (s *scanner) scalar(c byte) kind {
 	rest := s.src[s.pos:]
+	if n := digitsLength(rest); n > 0 && n < len(rest) && (rest[n] == ',' || rest[n] == '}') {
+		s.pos += n
+		return kindNumber
+	}
 	word, k := "", kindAbsent
 	switch c {
 	case 'n':
@@ -252,17 +257,31 @@ func plain(t string) int {
 // string reads a string whose opening quote has been passed. Without escapes
 // it is a part of the source.
 func (s *scanner) string() (string, bool) {
-	start := s.pos
-	s.pos += plain(s.src[start:])
-	if s.pos >= len(s.src) {
+	src, start := s.src, s.pos
+	i := start
+	for ; len(src)-i >= 8; i += 8 {
+		x := load64(src[i : i+8])
+		q := x ^ ones*'"'
+		b := x ^ ones*'\\'
+		if m := ((q-ones)&^q | (b-ones)&^b | (x-ones)&^x) & highs; m != 0 {
+			i += bits.TrailingZeros64(m) / 8
+			if src[i] == '"' {
+				s.pos = i + 1
+				return src[start:i], true
+			}
+			s.pos = i
+			return s.escaped(start)
+		}
+	}
+	i += plain(src[i:])
+	if i >= len(src) {
 		return "", false
 	}
-	if s.src[s.pos] == '"' {
-		t := s.src[start:s.pos]
-		s.pos++
-		return t, true
+	if s.pos = i; src[i] != '"' {
+		return s.escaped(start)
 	}
-	return s.escaped(start)
+	s.pos++
+	return src[start:i], true
 }
 
 // escaped reads on in a string whose part since start is plain.
