@@ -32,10 +32,10 @@ type Message struct {
 type Reader interface {
 	Topic() string
 	Partition() int32
-	// Seek sets the next offset to read; called once before the first Read
-	// when the partition's own state knows it. Without Seek the source
+	// StartAt sets the next offset to read; called once before the first Read
+	// when the partition's own state knows it. Without StartAt the source
 	// begins where its own bookkeeping or configuration says.
-	Seek(offset int64)
+	StartAt(offset int64)
 	// Read returns the next messages in offset order, at least one, or an
 	// error. It returns io.EOF when the input is over for good and the
 	// context's error when ctx ends. Messages are valid until the next Read.

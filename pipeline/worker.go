@@ -1,0 +1,303 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"invigil/connectors"
+	"invigil/pipeline/syscollector"
+	"invigil/rules"
+	"invigil/state"
+)
+
+// maxSkew is how far an event's own time may lie ahead of its record's,
+// milliseconds: beyond it the record's counts.
+const maxSkew = 24 * 60 * 60 * 1000
+
+// worker owns one partition: its state, its decoder, its evaluator. It belongs
+// to one goroutine, but for its outbox, which deliverers read.
+type worker struct {
+	p     *Pipeline
+	id    Partition
+	state *state.Partition
+	set   *rules.Set
+	eval  *rules.Evaluator
+
+	decoder *syscollector.Decoder
+	in      rules.Input
+	applied int64 // next offset
+	now     int64 // stream time
+	entry   []byte
+
+	deliverers []*deliverer // while Run serves the partition
+}
+
+func openWorker(p *Pipeline, id Partition) (*worker, error) {
+	w := &worker{p: p, id: id}
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// open brings the worker to the state's last commit.
+func (w *worker) open() error {
+	st, err := w.p.opts.Store.Partition(w.id.Topic, w.id.Number)
+	if err != nil {
+		return err
+	}
+	w.state = st
+	w.applied, w.now, _ = st.Applied()
+	w.decoder = syscollector.NewDecoder(w.p.opts.Decoder)
+	if head := st.Pending(); head != nil {
+		w.decoder.Resume(head)
+	}
+	w.set = w.p.rules.Load()
+	if w.eval, err = w.set.NewEvaluator(st.Memory(), st.Active()); err != nil {
+		return errors.Join(fmt.Errorf("load rule memory: %w", err), st.Close())
+	}
+	w.in = rules.Input{Origin: rules.Origin{Topic: w.id.Topic, Partition: w.id.Number}, Inventory: st}
+	return nil
+}
+
+func (w *worker) close() error { return w.state.Close() }
+
+// process runs the messages in batches, each one commit, and adds to res.
+func (w *worker) process(msgs []connectors.Message, index []int, res *Result) error {
+	for start := 0; start < len(msgs); {
+		end, bytes := start, 0
+		for end < len(msgs) && end-start < w.p.opts.BatchEvents && (end == start || bytes < w.p.opts.BatchBytes) {
+			bytes += len(msgs[end].Value)
+			end++
+		}
+		b := batch{w: w, msgs: msgs[start:end]}
+		if err := b.run(); err != nil {
+			return err
+		}
+		res.add(&b.res, start, index)
+		start = end
+	}
+	res.Applied[w.id] = w.applied
+	return nil
+}
+
+// add appends a batch's result, whose messages began at start of the group.
+func (r *Result) add(b *Result, start int, index []int) {
+	input := func(i int) int {
+		if index == nil {
+			return start + i
+		}
+		return index[start+i]
+	}
+	for _, i := range b.order {
+		r.order = append(r.order, input(i))
+	}
+	for _, i := range b.letters {
+		r.letters = append(r.letters, input(i))
+	}
+	r.Alerts = append(r.Alerts, b.Alerts...)
+	r.DeadLetters = append(r.DeadLetters, b.DeadLetters...)
+	r.Counts.Add(b.Counts)
+	r.Committing += b.Committing
+}
+
+// batch is one commit in the making.
+type batch struct {
+	w    *worker
+	msgs []connectors.Message
+	res  Result
+	bad  map[int]string // messages that made the code panic, by index
+}
+
+// run processes the batch and commits it. A message that makes the code panic
+// becomes a dead letter: the batch starts over without it.
+func (b *batch) run() error {
+	w := b.w
+	if set := w.p.rules.Load(); set != w.set {
+		if err := w.eval.Swap(set); err != nil {
+			return fmt.Errorf("take the reloaded rules: %w", err)
+		}
+		w.set = set
+	}
+	w.in.Lists = w.p.opts.Store.Lists().View()
+	for {
+		i, panicked, err := b.attempt()
+		if err != nil {
+			w.state.Discard()
+			return err
+		}
+		if panicked == "" {
+			break
+		}
+		if b.bad == nil {
+			b.bad = make(map[int]string)
+		}
+		b.bad[i] = panicked
+		if err := errors.Join(w.close(), w.open()); err != nil {
+			return fmt.Errorf("go back to the last commit after a panic: %w", err)
+		}
+		w.in.Lists = w.p.opts.Store.Lists().View()
+	}
+	w.p.metrics.count(&b.res)
+	return nil
+}
+
+// attempt runs all messages and commits. If message i panics it returns the
+// panic's text and nothing was committed.
+func (b *batch) attempt() (i int, panicked string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			panicked = fmt.Sprintf("%v\n%s", r, firstFrames(debug.Stack()))
+		}
+	}()
+	b.res = Result{}
+	for i = range b.msgs {
+		if err := b.w.message(&b.msgs[i], i, b); err != nil {
+			return i, "", err
+		}
+	}
+	return i, "", b.w.commit(b)
+}
+
+// firstFrames keeps of a stack what names the fault.
+func firstFrames(stack []byte) string {
+	lines := strings.SplitN(string(stack), "\n", 14)
+	return strings.Join(lines[:len(lines)-1], "\n")
+}
+
+// message takes one message all the way, short of the commit.
+func (w *worker) message(m *connectors.Message, i int, b *batch) error {
+	b.res.Counts.Messages++
+	if m.Offset < w.applied {
+		b.res.Counts.Repeats++
+		return nil
+	}
+	if err := w.event(m, i, b); err != nil {
+		return err
+	}
+	w.applied = m.Offset + 1
+	w.state.SetApplied(w.applied, w.now)
+	return nil
+}
+
+// event decodes, applies, evaluates and enqueues.
+func (w *worker) event(m *connectors.Message, i int, b *batch) error {
+	if text, bad := b.bad[i]; bad {
+		return w.deadLetter(m, i, b, "panic", text)
+	}
+	ev, err := w.decoder.Decode(m.Value, syscollector.Meta{Time: m.Time, Key: m.Key, AgentID: agentHeader(m)})
+	if err != nil {
+		var bad *syscollector.Error
+		if !errors.As(err, &bad) {
+			return err
+		}
+		return w.deadLetter(m, i, b, bad.Reason, bad.Detail)
+	}
+	if ev == nil { // a header line: its message follows
+		return nil
+	}
+	b.res.Counts.Events++
+	w.advance(ev, m, b)
+
+	deltas, err := w.state.Apply(ev, w.now, m.Offset)
+	if err != nil {
+		return fmt.Errorf("apply offset %d: %w", m.Offset, err)
+	}
+	b.res.Counts.Rows += len(deltas)
+
+	w.in.Event, w.in.Deltas, w.in.StreamTime = ev, deltas, w.now
+	w.in.Origin.Offset, w.in.Origin.Time = m.Offset, m.Time
+	if w.p.opts.Explain != nil {
+		w.in.Trace = w.p.opts.Explain(ev)
+	}
+	alerts, err := w.eval.Eval(&w.in)
+	if err != nil {
+		return fmt.Errorf("evaluate offset %d: %w", m.Offset, err)
+	}
+	if err := w.state.Put(deltas); err != nil {
+		return fmt.Errorf("store the rows of offset %d: %w", m.Offset, err)
+	}
+	return w.enqueue(alerts, m, i, b)
+}
+
+// advance moves stream time on.
+func (w *worker) advance(ev *syscollector.Event, m *connectors.Message, b *batch) {
+	if m.Time > 0 && ev.Time > m.Time+maxSkew {
+		ev.Time = m.Time
+		b.res.Counts.Skewed++
+	}
+	if ev.Time > w.now {
+		w.now = ev.Time
+	}
+}
+
+// enqueue puts alerts into the outbox and the result.
+func (w *worker) enqueue(alerts []rules.Alert, m *connectors.Message, i int, b *batch) error {
+	for a := range alerts {
+		b.res.Counts.Alerts++
+		b.res.Alerts = append(b.res.Alerts, alerts[a])
+		b.res.order = append(b.res.order, i)
+		if len(w.p.opts.Sinks) == 0 {
+			continue
+		}
+		var err error
+		w.entry = appendEntryHead(w.entry[:0], entryAlert, m.Offset)
+		if w.entry, err = alerts[a].AppendBinary(w.entry); err != nil {
+			return fmt.Errorf("encode alert of rule %s: %w", alerts[a].Rule.ID, err)
+		}
+		w.state.Enqueue(w.entry)
+	}
+	return nil
+}
+
+// deadLetter keeps the message with the reason: for the sink of dead letters
+// if there is one, else in the store.
+func (w *worker) deadLetter(m *connectors.Message, i int, b *batch, reason, detail string) error {
+	letter := newDeadLetter(m, reason, detail)
+	b.res.Counts.DeadLetters++
+	b.res.DeadLetters = append(b.res.DeadLetters, letter)
+	b.res.letters = append(b.res.letters, i)
+	body, err := letter.encode()
+	if err != nil {
+		return err
+	}
+	if w.p.opts.deadLettersToSink() {
+		w.state.Enqueue(append(appendEntryHead(nil, entryDeadLetter, m.Offset), body...))
+	} else {
+		w.state.DeadLetter(body)
+	}
+	return nil
+}
+
+// commit makes the batch durable: rule memory, cursors, changelog, Pebble.
+func (w *worker) commit(b *batch) error {
+	w.state.SetPending(w.decoder.Pending())
+	if err := w.eval.Flush(); err != nil {
+		return fmt.Errorf("write rule memory: %w", err)
+	}
+	w.saveCursors()
+	if w.p.opts.Changelog != nil {
+		if err := w.p.opts.Changelog.Append(w.state); err != nil {
+			return fmt.Errorf("append to the changelog: %w", err)
+		}
+	}
+	began := w.p.opts.Clock()
+	if err := w.state.Commit(false); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	b.res.Committing = w.p.opts.Clock().Sub(began)
+	w.decoder.Reset()
+	return nil
+}
+
+// agentHeader returns the record's agent.id header.
+func agentHeader(m *connectors.Message) string {
+	for i := range m.Headers {
+		if m.Headers[i].Key == "agent.id" {
+			return string(m.Headers[i].Value)
+		}
+	}
+	return ""
+}
