@@ -215,8 +215,8 @@ func TestGroupWordVerdicts(t *testing.T) {
 		{`a|sshd`, `syslog,sshd,`, true},
 		{`a|`, ``, true},
 		{`a|`, `zz`, true},
-		{`|a`, `a`, true},  // the second alternative
-		{`|b`, `a`, false}, // an empty one that is not last
+		{`|a`, `a`, true},       // the second alternative
+		{`|b`, `a`, false},      // an empty one that is not last
 		{`|^b|c`, `a|^b`, true}, // sought as "|^b" too
 		{`|^b`, `a|^b`, false},  // unless nothing follows that one
 		{`sshd$`, `sshd`, false},

@@ -1,11 +1,17 @@
 package pattern
 
 import (
+	"errors"
 	"regexp"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/dlclark/regexp2/v2"
+)
+
+var (
+	errTime  = errors.New("time limit reached")
+	errStack = errors.New("limit of backtracking memory reached")
 )
 
 // pcre2 is a compiled PCRE2 pattern. It matches when any of its parts does.
@@ -188,7 +194,11 @@ func (m *pcre2) Match(s string) bool {
 	}
 	found, err := m.back.MatchString(m.mapped(s))
 	if err != nil {
-		m.options.limit(PCRE2, m.pattern, len(s), err)
+		cause := errTime // the engine's own error repeats the subject
+		if errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
+			cause = errStack
+		}
+		m.options.limit(PCRE2, m.pattern, len(s), cause)
 		return false
 	}
 	return found
