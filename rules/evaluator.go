@@ -1,5 +1,7 @@
 package rules
 
+import "iter"
+
 // Evaluator evaluates a Set over one partition's events, in order. It belongs
 // to one goroutine.
 type Evaluator struct {
@@ -72,4 +74,42 @@ func (e *Evaluator) Swap(s *Set) error {
 		return err
 	}
 	return e.stateful.swap(s)
+}
+
+// Retire ends the active onsets of rules that the set no longer has, and
+// returns the resolved alerts of those that want them: part of a sweep after a
+// reload. in gives stream time, origin and lists; the alerts are valid until
+// the next call.
+func (e *Evaluator) Retire(in *Input) ([]Alert, error) {
+	clear(e.out)
+	var err error
+	e.out, err = e.stateful.retire(in, e.out[:0])
+	return e.out, err
+}
+
+// Forget ends the active onsets of an agent that is forgotten, as Retire does.
+func (e *Evaluator) Forget(in *Input, agent string) ([]Alert, error) {
+	clear(e.out)
+	var err error
+	e.out, err = e.stateful.forget(in, agent, e.out[:0])
+	return e.out, err
+}
+
+// Counters yields what was counted for each rule since the evaluator was made
+// or last swapped, by the rule's id.
+func (e *Evaluator) Counters() iter.Seq2[string, RuleCounters] {
+	return func(yield func(string, RuleCounters) bool) {
+		if e.wazuh != nil {
+			for i, r := range e.wazuh.set.rules {
+				if !r.builtin && !yield(r.name, e.wazuh.counts[i]) {
+					return
+				}
+			}
+		}
+		for i, c := range e.stateful.counters() {
+			if !yield(e.set.stateful[i].id, c) {
+				return
+			}
+		}
+	}
 }

@@ -16,7 +16,9 @@ const indexFrom = 8
 // may only skip: candidates are still evaluated, in tree order, and children
 // without such a conjunct are always candidates. It is immutable.
 type levelIndex struct {
-	fields []indexedField
+	// fields stand under the table whose messages can have them, NoTable for
+	// those of every message.
+	fields [syscollector.NumTables][]indexedField
 	always []int32 // positions among the children, rising
 }
 
@@ -55,14 +57,20 @@ func newLevelIndex(siblings []*wazuhRule, atoms []atom) *levelIndex {
 		if b == nil {
 			b = &indexBuilder{rules: map[pattern.Literal][]int32{}}
 			builders[key.ref] = b
-			ix.fields = append(ix.fields, indexedField{ref: key.ref})
+			table := syscollector.NoTable
+			if key.ref.kind == refView {
+				table = syscollector.ViewTable(key.ref.view)
+			}
+			ix.fields[table] = append(ix.fields[table], indexedField{ref: key.ref})
 		}
 		for _, lit := range key.literals {
 			b.add(lit, int32(i))
 		}
 	}
-	for i := range ix.fields {
-		builders[ix.fields[i].ref].build(&ix.fields[i])
+	for _, fields := range ix.fields {
+		for i := range fields {
+			builders[fields[i].ref].build(&fields[i])
+		}
 	}
 	return ix
 }
@@ -135,23 +143,33 @@ func bestKey(keys []indexKey, uses map[indexLiteral]int) (best indexKey, ok bool
 // those in always left out; rising, each once. fold is scratch memory.
 func (ix *levelIndex) candidates(ev *syscollector.Event, list []int32, fold *[]byte) []int32 {
 	from := len(list)
-	for i := range ix.fields {
-		f := &ix.fields[i]
+	list = findIn(ix.fields[syscollector.NoTable], ev, list, fold)
+	if t := ev.Table; t != syscollector.NoTable && t < syscollector.NumTables {
+		list = findIn(ix.fields[t], ev, list, fold)
+	}
+	if found := list[from:]; len(found) > 1 {
+		slices.Sort(found)
+		list = list[:from+len(slices.Compact(found))]
+	}
+	return list
+}
+
+func findIn(fields []indexedField, ev *syscollector.Event, list []int32, fold *[]byte) []int32 {
+	for i := range fields {
+		f := &fields[i]
 		v, ok := f.ref.value(ev)
 		if !ok {
 			continue
 		}
 		*fold = appendFolded((*fold)[:0], v)
-		list = append(list, f.equal[string(*fold)]...)
+		if f.equal != nil {
+			list = append(list, f.equal[string(*fold)]...)
+		}
 		for n := 1; n <= maxGram; n++ {
 			if t := f.grams[n]; t != nil {
 				list = t.find(*fold, list)
 			}
 		}
-	}
-	if found := list[from:]; len(found) > 1 {
-		slices.Sort(found)
-		list = list[:from+len(slices.Compact(found))]
 	}
 	return list
 }
@@ -184,9 +202,11 @@ func (b *indexBuilder) add(lit pattern.Literal, rule int32) {
 }
 
 func (b *indexBuilder) build(f *indexedField) {
-	f.equal = map[string][]int32{}
 	for _, lit := range b.order {
 		if lit.Kind == pattern.Equal {
+			if f.equal == nil {
+				f.equal = map[string][]int32{}
+			}
 			f.equal[lit.Text] = b.rules[lit]
 			continue
 		}

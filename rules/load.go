@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -212,6 +211,7 @@ func plural(n int, noun string) string {
 // loadStateful compiles the rules of the invigil dialect.
 func (l *loader) loadStateful(files []*rulefile.File) {
 	first := map[string]source.Position{}
+	var infos []RuleInfo
 	for _, f := range files {
 		if f.Dialect != rulefile.Invigil {
 			continue
@@ -224,13 +224,6 @@ func (l *loader) loadStateful(files []*rulefile.File) {
 			first[decl.ID] = decl.Pos
 			t := l.tunings.of(decl.ID)
 			tuned := t.apply(decl)
-			info := RuleInfo{
-				ID: decl.ID, Level: tuned.Level, Description: decl.Description.Value, Dialect: rulefile.Invigil, Pos: decl.Pos,
-				Disabled: t.disabled, Fingerprint: fingerprintRule(decl),
-			}
-			if decl.Invigil != nil {
-				info.Groups, info.Table = slices.Clone(decl.Invigil.Groups), decl.Invigil.Table
-			}
 			if decl.Broken {
 				continue // reported when it was read
 			}
@@ -239,12 +232,23 @@ func (l *loader) loadStateful(files []*rulefile.File) {
 			if rule == nil || ds.Err() != nil {
 				continue
 			}
+			info := rule.info()
+			info.Disabled = t.disabled
 			if !t.disabled {
 				l.set.stateful = append(l.set.stateful, rule)
 			}
-			l.set.infos = append(l.set.infos, info)
+			infos = append(infos, info)
 		}
 	}
+	l.set.invigil = newStatefulSet(l.set.stateful, l.set.opts)
+	unindexed := map[string]bool{}
+	for _, r := range l.set.invigil.unindexed() {
+		unindexed[r.id] = true
+	}
+	for i := range infos {
+		infos[i].Unindexed = unindexed[infos[i].ID]
+	}
+	l.set.infos = append(l.set.infos, infos...)
 }
 
 // ReadFile reads one rule file by its ending: .xml as Wazuh rules of the

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"invigil/config/source"
+	"invigil/pipeline/syscollector"
 	"invigil/rules/rulefile"
 )
 
@@ -12,6 +13,7 @@ type Set struct {
 	infos    []RuleInfo
 	wazuh    *wazuhSet       // nil = no rule of the wazuh dialect
 	stateful []*statefulRule // in load order
+	invigil  *statefulSet    // the same rules by table
 }
 
 // RuleInfo describes one loaded rule.
@@ -48,6 +50,10 @@ func (s *Set) Dialect() rulefile.Dialect {
 	}
 	return dialectOf(s.wazuh.compat)
 }
+
+// ReadsVolatile reports whether a rule reads a volatile column of the table:
+// its changes must then not be deferred.
+func (s *Set) ReadsVolatile(t syscollector.Table) bool { return s.invigil.readsVolatile(t) }
 
 // wazuhInfos describes the rules of the tree.
 func wazuhInfos(s *wazuhSet) (infos []RuleInfo) {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"invigil/config/source"
@@ -11,6 +12,7 @@ import (
 // tuning is what the tune entries of all files say of one rule; the last one
 // to set a member wins.
 type tuning struct {
+	pos      source.Position // of the last entry
 	alert    string
 	level    *int
 	disabled bool
@@ -45,6 +47,7 @@ func (t *tunings) of(id string) (result tuning) {
 		if !found {
 			continue
 		}
+		result.pos = tune.Pos
 		if tune.Alert != "" {
 			result.alert = tune.Alert
 		}
@@ -119,6 +122,12 @@ func matchID(pattern, id string) bool {
 // overwritten rule does.
 func (b *treeBuilder) tune(r *wazuhRule, t tuning) {
 	r.tune = t
+	if t.alert == "onset" {
+		b.unsupported(t, "tune: alert: onset on a wazuh rule")
+	}
+	if t.suppress != nil {
+		b.unsupported(t, "tune: suppress on a wazuh rule")
+	}
 	if t.level != nil {
 		r.level = *t.level
 		frequency := r.alert.Frequency
@@ -128,4 +137,12 @@ func (b *treeBuilder) tune(r *wazuhRule, t tuning) {
 	if t.disabled {
 		r.unknown = "disabled by tune"
 	}
+}
+
+// unsupported reports what a tuning asks for in vain, once an entry.
+func (b *treeBuilder) unsupported(t tuning, construct string) {
+	if slices.ContainsFunc(b.ds, func(d source.Diagnostic) bool { return d.Pos == t.pos && d.Construct == construct }) {
+		return
+	}
+	b.ds = append(b.ds, source.Diagnostic{Pos: t.pos, Message: construct + ": not supported yet", Construct: construct})
 }

@@ -17,6 +17,7 @@ type wazuhEval struct {
 	opts    *Options
 	mem     *wazuhMemory
 	history history
+	counts  []RuleCounters // by slot
 	vm      vm.VM
 	env     map[string]any
 
@@ -49,7 +50,7 @@ type trackedValue struct {
 }
 
 func newWazuhEval(set *wazuhSet, opts *Options, memory Memory) (*wazuhEval, error) {
-	w := &wazuhEval{set: set, opts: opts, memo: make([]uint32, len(set.atoms)), values: make([]trackedValue, len(set.tracked))}
+	w := &wazuhEval{set: set, opts: opts, memo: make([]uint32, len(set.atoms)), counts: make([]RuleCounters, len(set.rules)), values: make([]trackedValue, len(set.tracked))}
 	w.env = atomEnv(func(k int) bool { return w.atom(int32(k)) })
 	var err error
 	if w.mem, err = loadWazuhMemory(set, memory); err != nil {
@@ -83,9 +84,12 @@ func (w *wazuhEval) eval(in *Input, out []Alert) ([]Alert, error) {
 // try evaluates a rule and what hangs below it. It returns the rule that the
 // event ends at and the one directly above it, nil for none.
 func (w *wazuhEval) try(r *wazuhRule) (final, above *wazuhRule) {
-	if reached := w.match(r); !reached {
+	count := &w.counts[r.slot]
+	count.Evaluations++
+	if !w.match(r) {
 		return nil, nil
 	}
+	count.Matches++
 	if final, above = w.tryChildren(r); final != nil {
 		if above == nil {
 			above = r
@@ -149,7 +153,7 @@ func (w *wazuhEval) match(r *wazuhRule) bool {
 			return false
 		}
 	}
-	if r.cond.program != nil && !w.run(r.cond.program) {
+	if r.cond.program != nil && !w.run(r) {
 		return false
 	}
 	return len(w.ev.Log) >= r.maxSize &&
@@ -171,11 +175,17 @@ func (w *wazuhEval) atom(k int32) bool {
 	return m&1 == 1
 }
 
-// run runs a program; one that fails is false.
-func (w *wazuhEval) run(p *vm.Program) bool {
-	v, err := w.vm.Run(p, w.env)
-	yes, ok := v.(bool)
-	return err == nil && ok && yes
+// run runs a rule's program; one that fails is false.
+func (w *wazuhEval) run(r *wazuhRule) bool {
+	v, err := w.vm.Run(r.cond.program, w.env)
+	if err != nil {
+		count := &w.counts[r.slot]
+		count.Errors++
+		count.LastError = err.Error()
+		return false
+	}
+	yes, _ := v.(bool)
+	return yes
 }
 
 // inHours decides time and weekday on the receive time in the configured zone.
@@ -240,6 +250,7 @@ func (w *wazuhEval) settle(final, above *wazuhRule, out []Alert) []Alert {
 	log := ""
 	if alerts {
 		log = strings.Clone(w.ev.Log)
+		w.counts[rule.slot].Alerts++
 		out = append(out, w.alert(rule, fired, log))
 	}
 	w.history.store(w, rule, log)
