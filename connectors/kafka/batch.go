@@ -140,7 +140,7 @@ func parseBatch(b []byte) (batch, error) {
 	c.take(2 + 4) // producer epoch, sequence
 	h.count = c.int32()
 	h.records = c.b
-	if h.last < h.base || h.count < 0 || int64(h.count) > h.last-h.base+1 {
+	if h.base < 0 || h.last < h.base || h.last >= 1<<62 || h.count < 0 || int64(h.count) > h.last-h.base+1 {
 		return batch{}, fmt.Errorf("%d records between offsets %d and %d", h.count, h.base, h.last)
 	}
 	return h, nil
@@ -236,7 +236,7 @@ func (w *walk) records(h *batch) error {
 			key := body.bytes()
 			w.headers = append(w.headers, connectors.Header{Key: w.name(key), Value: body.bytes()})
 		}
-		if body.bad || len(body.b) > 0 || m.Offset > h.last {
+		if body.bad || len(body.b) > 0 || m.Offset < h.base || m.Offset > h.last {
 			return fmt.Errorf("record %d of %d is malformed", i+1, h.count)
 		}
 		if len(w.headers) > first {
