@@ -146,7 +146,7 @@ func TestByteLoopIsIdealOnTheProvedShapes(t *testing.T) {
 		if !ok {
 			continue
 		}
-		shape := ""
+		var shape string
 		switch {
 		case shapeQ(tokens):
 			shape = "Q"

@@ -146,9 +146,7 @@ func (e *emitter) concat(subs []*node, at place) {
 	places := make([]place, len(subs))
 	for i := len(subs) - 1; i >= 0; i-- {
 		places[i] = at
-		switch n := subs[i]; {
-		case n.op == opEmpty:
-		default:
+		if n := subs[i]; n.op != opEmpty {
 			least := n.minLength()
 			at = place{needs: min(at.needs+least, 1<<20), noNewline: least > 0 && !n.mayStartWithNewline()}
 		}

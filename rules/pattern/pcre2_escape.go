@@ -93,7 +93,7 @@ func (p *parser) decimal(from int) (number, length int, ok bool) {
 	return number, end - from, true
 }
 
-// escapeG reads \g: a back reference, or with <> or ” a call.
+// escapeG reads \g: a back reference, or a call if <> or quotes follow.
 func (p *parser) escapeG(at int) *node {
 	p.pos += 2
 	open := p.peek(0)

@@ -24,13 +24,13 @@ func literalsOf(t *tree) Literals {
 }
 
 // hopeless tells whether literals exclude nothing.
-func hopeless(any []Literal) bool {
-	for _, l := range any {
+func hopeless(lits []Literal) bool {
+	for _, l := range lits {
 		if l.Text == "" && l.Kind != Equal {
 			return true
 		}
 	}
-	return len(any) == 0 || len(any) > 4*maxTexts
+	return len(lits) == 0 || len(lits) > 4*maxTexts
 }
 
 // hasCases tells whether a set is a letter in both cases.
@@ -166,12 +166,12 @@ func (r run) literals() []Literal {
 // an anchor being worth a character.
 func better(a, b []Literal) bool { return worth(a) > worth(b) }
 
-func worth(any []Literal) int {
-	if len(any) == 0 {
+func worth(lits []Literal) int {
+	if len(lits) == 0 {
 		return 0
 	}
 	least := 1 << 20
-	for _, l := range any {
+	for _, l := range lits {
 		w := 2 * len(l.Text)
 		switch {
 		case l.Kind == Equal:

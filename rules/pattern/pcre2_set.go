@@ -17,14 +17,6 @@ const (
 
 func setOf(ranges ...rune) runeSet { return runeSet(ranges).normal() }
 
-func setOfBytes(bytes string) runeSet {
-	var s runeSet
-	for i := 0; i < len(bytes); i++ {
-		s = append(s, rune(bytes[i]), rune(bytes[i]))
-	}
-	return s.normal()
-}
-
 // normal sorts the ranges and joins those that touch.
 func (s runeSet) normal() runeSet {
 	pairs := make([][2]rune, 0, len(s)/2)
