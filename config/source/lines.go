@@ -64,6 +64,9 @@ type Lines struct {
 	// The last answer: the next offset on the same line is counted from here.
 	offset int
 	pos    Position
+	// The last line given out: findings of one line share its text.
+	line int
+	text string
 }
 
 // Lines returns the line table of f.
@@ -109,7 +112,10 @@ func (l *Lines) Line(n int) string {
 	if n < 1 || n > len(l.starts) {
 		return ""
 	}
-	return trimLine(l.file.Data[l.starts[n-1]:])
+	if n != l.line {
+		l.line, l.text = n, trimLine(l.file.Data[l.starts[n-1]:])
+	}
+	return l.text
 }
 
 // Count returns the number of lines.

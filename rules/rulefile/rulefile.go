@@ -44,7 +44,15 @@
 //
 // What is not a condition over values stands beside when, under its own key:
 // decoded_as, category, maxsize, time, weekday, check_diff, if_fts,
-// compiled_rule, check_if_ignored, correlate.
+// compiled_rule, check_if_ignored, correlate. The key ignore is the number of
+// seconds, ignore_fields the names of XML's element <ignore>; frequency and
+// timeframe stand in correlate, or in the rule if it has none. A text that is
+// not UTF-8 carries the tag !!binary.
+//
+// # Comments
+//
+// Comment lines are kept: "# text" is a comment, "#! text" a note of the
+// translation. A rule has those before and in it.
 package rulefile
 
 import "invigil/config/source"

@@ -223,15 +223,15 @@ func (w *when) patternHint(d pattern.Dialect, s string, err *pattern.SyntaxError
 	if d != pattern.OSRegex {
 		return ""
 	}
+	alternatives := err.Offset < len(s) && s[err.Offset] == '|'
+	escape := err.Offset < len(s) && s[err.Offset] == '\\'
 	switch {
-	case strings.Contains(s, "(") && strings.Contains(s, "|") && w.old:
-		return "write the alternatives out, as ^a$|^b$"
-	case strings.Contains(s, "(") && strings.Contains(s, "|"):
-		return `write the alternatives out, as ^a$|^b$, or add type="pcre2"`
-	case err.Offset < len(s) && strings.Contains(s, `\`) && w.old:
-		return `only \w \d \s \t \p \W \D \S \. \( \) \$ \| \\ \< are escapes`
-	case err.Offset < len(s) && strings.Contains(s, `\`):
-		return `only \w \d \s \t \p \W \D \S \. \( \) \$ \| \\ \< are escapes; for others add type="pcre2"`
+	case alternatives && w.old:
+		return "write them out, as ^a$|^b$"
+	case alternatives:
+		return `write them out, as ^a$|^b$, or add type="pcre2"`
+	case escape && !w.old:
+		return `leave the backslash out, or add type="pcre2" for a regular expression`
 	}
 	return ""
 }
@@ -250,10 +250,10 @@ func (w *when) surprises(c *condition, s string) {
 		return
 	}
 	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 && (d == pattern.OSRegex || !strings.HasPrefix(s, "^") && !strings.HasSuffix(s, "$")) {
-		w.notef(c.text.at, width, "a letter outside ASCII in %s never matches", c.call)
+		w.notef(c.text.at, width, "%s never finds a letter outside ASCII, as in <%s>", c.call, c.e.name)
 	}
 	if d == pattern.OSRegex && c.e.is("field") && shortUnanchored(s) {
-		w.notef(c.text.at, width, "the pattern is not anchored: it is also found inside longer values; write ^…$ for the whole value")
+		w.notef(c.text.at, width, "the pattern for %s is not anchored: it is also found inside longer values; write ^…$ for the whole value", c.value)
 	}
 }
 

@@ -155,13 +155,12 @@ func (u *rule) join(name string, e *element) *joined {
 		j = &joined{first: e}
 		u.texts[name] = j
 	}
-	t := e.content
+	e.content.addTo(&j.m, len(j.s), u.stream, u.lines)
+	before, s := len(j.s), e.content.s
 	if name == "description" {
-		t.s = strings.Replace(t.s, "\n", " ", 1)
+		s = strings.Replace(s, "\n", " ", 1)
 	}
-	t.addTo(&j.m, len(j.s), u.stream, u.lines)
-	before := len(j.s)
-	j.s += t.s
+	j.s += s
 	j.n++
 	if len(j.s) >= maxJoined && before < maxJoined {
 		u.errorf(e.at, len(e.name)+1, "", "the text of <%s> has %d bytes, the limit is %d", e.name, len(j.s), maxJoined-1)

@@ -118,14 +118,23 @@ func (s *scanner) close() {
 	data, start := s.stream.data, s.pos
 	end := bytes.IndexByte(data[start:], '>')
 	if end < 0 {
-		s.errorf(start, 2, "", "this close tag does not end")
+		s.errorf(start, 2, "", "this close tag has no \">\"")
 		s.pos = len(data)
 		return
 	}
 	name := string(data[start+2 : start+end])
+	top := s.top()
+	if cut := strings.IndexAny(name, "<\r\n"); cut >= 0 { // the ">" belongs to a later tag
+		name = strings.TrimRight(name[:cut], " \t")
+		s.errorf(start, 2+len(name), "write </"+shorten(name)+">", "this close tag has no \">\"")
+		s.pos = start + 2 + len(name)
+		if top != nil && top.name == name {
+			s.pop(start)
+		}
+		return
+	}
 	s.pos = start + end + 1
 	width := end + 1
-	top := s.top()
 	switch {
 	case top == nil:
 		s.errorf(start, width, "", "</%s> closes nothing", shorten(name))
@@ -161,9 +170,14 @@ func (s *scanner) close() {
 
 func shorten(s string) string {
 	if len(s) > 40 {
-		return s[:40] + "…"
+		s = strings.ToValidUTF8(s[:40], "") + "…"
 	}
-	return s
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // open reads an open tag with its attributes.
