@@ -122,6 +122,8 @@ func FuzzMapped(f *testing.F) {
 				m.At(i)
 			}
 		}
-		y.Diagnostics()
+		if ds := y.Diagnostics(); len(ds) > 0 && ds[0].Message == "" {
+			t.Fatal("a finding without a message")
+		}
 	})
 }

@@ -55,13 +55,13 @@ func TestLinesAgreesWithCountingFromTheStart(t *testing.T) {
 func TestSuggest(t *testing.T) {
 	keys := []string{"level", "description", "groups", "when"}
 	for word, want := range map[string]string{
-		"levle": "level", "lvl": "", "Level": "level", "descripton": "description", "group": "groups", "wehn": "when", "x": "", "": "", "whenn": "when", "entirely": "",
+		"leevl": "level", "lvl": "", "Level": "level", "descriptoin": "description", "group": "groups", "wehn": "when", "x": "", "": "", "whenn": "when", "entirely": "",
 	} {
 		if got := source.Suggest(word, keys); got != want {
 			t.Errorf("for %q: %q, want %q", word, got, want)
 		}
 	}
-	if got := source.DidYouMean("levle", keys); got != `did you mean "level"?` {
+	if got := source.DidYouMean("leevl", keys); got != `did you mean "level"?` {
 		t.Error(got)
 	}
 }

@@ -214,8 +214,7 @@ func (w *when) compiles(call, s string, m *source.Map) bool {
 		diag.Construct = "pcre2"
 		diag.Message = "pcre2 pattern: not supported yet: " + syntax.Reason
 	}
-	w.out.Broken = true
-	w.found = append(w.found, diag)
+	w.add(diag)
 	return false
 }
 
@@ -267,8 +266,8 @@ func entity(s string) string {
 		from += i
 		rest := s[from:]
 		end := strings.IndexByte(rest, ';')
-		if name := ""; end > 0 {
-			name = rest[1:end]
+		if end > 0 {
+			name := rest[1:end]
 			if slices.Contains([]string{"lt", "gt", "amp", "quot", "apos"}, name) || strings.HasPrefix(name, "#") && isDigits(strings.TrimPrefix(name[1:], "x")) {
 				return rest[:end+1]
 			}

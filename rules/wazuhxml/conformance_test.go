@@ -137,7 +137,9 @@ func BenchmarkReadStockRules(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, src := range files {
-			wazuhxml.Read(src, pattern.Compat4)
+			if _, ds := wazuhxml.Read(src, pattern.Compat4); ds.Err() != nil {
+				b.Fatal(ds)
+			}
 		}
 	}
 }

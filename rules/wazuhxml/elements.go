@@ -135,9 +135,10 @@ func (u *rule) unknown(e *element, name string, newer bool) {
 		u.out.Broken = true
 		if !u.ossec {
 			u.ossec = true
-			d := u.report(source.Error, e.at, width, `write <match type="pcre2">, <field name="…" type="pcre2"> and so on`,
+			d := u.diagnostic(source.Error, e.at, width, `write <match type="pcre2">, <field name="…" type="pcre2"> and so on`,
 				"this file is written in the language of OSSEC 3, whose elements <%s> and the like Wazuh does not know", e.name)
 			d.Rule = ""
+			u.add(d)
 		}
 	case slices.Contains(ruleAttributes, name):
 		u.errorf(e.at, width, `write <rule id="…" level="…" `+name+`="`+shorten(e.content.s)+`">`, "%s is an attribute of <rule>, not an element", name)
@@ -193,7 +194,9 @@ func (u *rule) last(e *element, name string) {
 		}
 	case "compiled_rule":
 		u.w.CompiledRule = s
-		u.report(source.Info, e.at, len(e.name)+1, "", "compiled_rule %s is not supported yet: the rule never matches", shorten(s)).Construct = "compiled_rule"
+		d := u.diagnostic(source.Info, e.at, len(e.name)+1, "", "compiled_rule %s is not supported yet: the rule never matches", shorten(s))
+		d.Construct = name
+		u.add(d)
 	case "if_matched_sid":
 		u.matched = e
 		if !isDigits(s) {

@@ -33,11 +33,11 @@ func Read(src source.File, compat pattern.Compat) (*rulefile.File, source.Diagno
 	if r.old {
 		r.file.Dialect = rulefile.Wazuh39
 	}
-	open := -1
-	if r.stream, open = newStream(src.Data); open >= 0 {
+	stream, open := newStream(src.Data)
+	if r.stream = stream; open >= 0 {
 		d := r.lines.Diagnostic(r.lines.Position(open), source.Error, "this comment is not closed")
 		d.Hint, d.Width = `"<!" opens a comment anywhere, also in a pattern; it ends at "-->"`, 2
-		r.found = append(r.found, d)
+		r.add(d)
 	}
 	roots := r.scan()
 	if len(roots) > 0 {
@@ -71,33 +71,37 @@ type reader struct {
 // pos returns the place of a stream offset.
 func (r *reader) pos(at int) source.Position { return r.lines.Position(r.stream.src(at)) }
 
-// report adds a finding; width is how many runes it is about.
-func (r *reader) report(s source.Severity, at, width int, hint, format string, args ...any) *source.Diagnostic {
+// diagnostic returns a finding about width runes at a stream offset.
+func (r *reader) diagnostic(s source.Severity, at, width int, hint, format string, args ...any) source.Diagnostic {
 	d := r.lines.Diagnostic(r.pos(at), s, format, args...)
 	d.Hint, d.Width = hint, width
 	if r.rule != nil {
 		d.Rule = r.rule.out.ID
-		if s == source.Error {
-			r.rule.out.Broken = true
-		}
+	}
+	return d
+}
+
+// add adds a finding; an error breaks the rule that is read.
+func (r *reader) add(d source.Diagnostic) {
+	if r.rule != nil && d.Severity == source.Error {
+		r.rule.out.Broken = true
 	}
 	r.found = append(r.found, d)
-	return &r.found[len(r.found)-1]
 }
 
 // errorf reports what makes the original refuse the file.
 func (r *reader) errorf(at, width int, hint, format string, args ...any) {
-	r.report(source.Error, at, width, hint, format, args...)
+	r.add(r.diagnostic(source.Error, at, width, hint, format, args...))
 }
 
 // warnf reports what does not do what was meant.
 func (r *reader) warnf(at, width int, hint, format string, args ...any) {
-	r.report(source.Warning, at, width, hint, format, args...)
+	r.add(r.diagnostic(source.Warning, at, width, hint, format, args...))
 }
 
 // notef reports what can surprise, and puts it on the rule.
 func (r *reader) notef(at, width int, format string, args ...any) {
-	r.report(source.Info, at, width, "", format, args...)
+	r.add(r.diagnostic(source.Info, at, width, "", format, args...))
 	r.rule.out.Notes = append(r.rule.out.Notes, rulefile.CommentLine(fmt.Sprintf(format, args...)))
 }
 
