@@ -1,6 +1,9 @@
 package syscollector
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // line reads one line as it left the manager, or what a shipper made of it;
 // wrapped says that a shipper's object has been opened already. waiting means
@@ -47,7 +50,7 @@ func (d *Decoder) tail(t string, wrapped bool) (bool, error) {
 				return false, fail(ReasonEnvelope, "no message in %q", t)
 			}
 			waiting, err := d.object(t[i:], wrapped)
-			if e, ok := err.(*Error); !ok || e.Reason != ReasonJSON {
+			if e := (*Error)(nil); !errors.As(err, &e) || e.Reason != ReasonJSON {
 				return waiting, err
 			}
 		case before != ' ' && before != ':' && before != '\t':

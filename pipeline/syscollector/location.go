@@ -198,7 +198,8 @@ func isArchiveTime(t string) bool {
 		return false
 	}
 	for i := 0; i < len(shape); i++ {
-		c, ok := t[i], false
+		var ok bool
+		c := t[i]
 		switch shape[i] {
 		case '0':
 			ok = '0' <= c && c <= '9'

@@ -85,7 +85,7 @@ func drawDelta(t *rapid.T, f syscollector.Field) member {
 // drawScan draws a column of a scan message of 4.x's reading.
 func drawScan(t *rapid.T, f syscollector.Field) member {
 	m := member{key: f.Scan, field: f}
-	real := f.Type == syscollector.Real || f.Name == "hardware.ram_total" || f.Name == "hardware.ram_free"
+	sixDecimals := f.Type == syscollector.Real || f.Name == "hardware.ram_total" || f.Name == "hardware.ram_free"
 	switch {
 	case f.Name == "process.args":
 		parts := rapid.SliceOfN(rapid.StringMatching(`[a-z" -]{1,6}[a-z]`), 1, 4).Draw(t, "arguments")
@@ -97,7 +97,7 @@ func drawScan(t *rapid.T, f syscollector.Field) member {
 	case f.Type == syscollector.String:
 		s := drawText(t)
 		m.value, m.typed, m.shown = quote(s), s, s
-	case real:
+	case sixDecimals:
 		n := rapid.Int64Range(0, 1<<40).Draw(t, "n")
 		m.value, m.typed, m.shown = fmt.Sprint(n), n, fmt.Sprintf("%d.000000", n)
 		if f.Type == syscollector.Real {
@@ -147,7 +147,7 @@ func TestRowsSurviveAnyOrderAndSpelling(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(t, "sent") == 0 {
 				continue
 			}
-			m := member{}
+			var m member
 			if scanned {
 				m = drawScan(t, f)
 			} else {

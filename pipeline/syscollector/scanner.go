@@ -154,7 +154,8 @@ func (s *scanner) scalar(c byte) kind {
 		s.pos += n
 		return kindNumber
 	}
-	word, k := "", kindAbsent
+	var word string
+	var k kind
 	switch c {
 	case 'n':
 		word, k = "null", kindNull
@@ -299,7 +300,7 @@ func (s *scanner) escaped(start int) (string, bool) {
 		case 0:
 			s.pos++
 		case '\\':
-			ok := false
+			var ok bool
 			if r, ok = s.escape(); !ok {
 				return "", false
 			}

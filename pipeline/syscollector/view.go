@@ -258,10 +258,10 @@ func (v *view) format(f *Field, c cell) (string, bool) {
 		}
 		return "0.000000", old
 	case f.Type == Integer:
-		switch {
-		case c.kind == kindNumber:
+		switch c.kind {
+		case kindNumber:
 			return v.mem.intText(c.text), true
-		case c.kind == kindTrue:
+		case kindTrue:
 			return "1", old || f.form == formPort
 		}
 		return "0", old || f.form == formPort
