@@ -1,9 +1,12 @@
 package rules
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
-	"strings"
+	"math/bits"
+
+	"github.com/cespare/xxhash/v2"
 
 	"invigil/pipeline/syscollector"
 )
@@ -15,8 +18,9 @@ type ActiveOnset struct {
 	Fingerprint uint64 // of the rule's id, condition and table
 	Agent       string // agent id
 	Table       syscollector.Table
-	Key         []byte // the item's key within its table
+	Item        uint64 // of the row's identifying columns
 
+	Key         []byte // the item's key within its table, when it fired
 	Rule        string
 	Level       int
 	Description string // as it fired
@@ -29,12 +33,38 @@ type ActiveOnset struct {
 // activeFormat is the format byte of an entry's value.
 const activeFormat = 1
 
+// itemOf identifies a row among those of its agent and table: by the columns
+// that its key is made of and those that make it the same thing. A row that
+// continues another differs in them: its entries move.
+func itemOf(r *syscollector.Row) uint64 {
+	m := r.Table.Masks()
+	left := (m.Key | m.ScanKey | m.Same) & r.Present
+	var h xxhash.Digest
+	h.Reset()
+	var buf [9]byte
+	for left != 0 {
+		n := uint8(bits.TrailingZeros64(left))
+		left &= left - 1
+		v := &r.Values[n]
+		buf[0] = n
+		if m.Text&(1<<n) != 0 {
+			binary.BigEndian.PutUint64(buf[1:], uint64(len(v.Str)))
+			_, _ = h.Write(buf[:])
+			_, _ = h.WriteString(v.Str)
+			continue
+		}
+		binary.BigEndian.PutUint64(buf[1:], uint64(v.Int))
+		_, _ = h.Write(buf[:])
+	}
+	return h.Sum64()
+}
+
 // appendKey appends the entry's key: fingerprint, agent, 0, table, item.
 func (a *ActiveOnset) appendKey(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, a.Fingerprint)
 	b = append(b, a.Agent...)
 	b = append(b, 0, byte(a.Table))
-	return append(b, a.Key...)
+	return binary.BigEndian.AppendUint64(b, a.Item)
 }
 
 // appendValue appends the rest of the entry.
@@ -47,7 +77,7 @@ func (a *ActiveOnset) appendValue(b []byte) []byte {
 		resolve = 1
 	}
 	b = append(b, resolve)
-	for _, s := range []string{a.Rule, a.Description, a.AgentName, a.AgentIP} {
+	for _, s := range []string{string(a.Key), a.Rule, a.Description, a.AgentName, a.AgentIP} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
@@ -67,11 +97,11 @@ func DecodeActive(key, value []byte) (ActiveOnset, error) {
 		return a, errors.New("active onset: written by a newer version: use that one")
 	}
 	a.Fingerprint = binary.BigEndian.Uint64(key)
-	agent, rest, ok := strings.Cut(string(key[8:]), "\x00")
-	if !ok || rest == "" {
+	agent, rest, ok := bytes.Cut(key[8:], []byte{0})
+	if !ok || len(rest) != 9 {
 		return a, errActive
 	}
-	a.Agent, a.Table, a.Key = agent, syscollector.Table(rest[0]), []byte(rest[1:])
+	a.Agent, a.Table, a.Item = string(agent), syscollector.Table(rest[0]), binary.BigEndian.Uint64(rest[1:])
 	value = value[1:]
 	var n int
 	if a.Began, n = binary.Varint(value); n <= 0 {
@@ -84,7 +114,8 @@ func DecodeActive(key, value []byte) (ActiveOnset, error) {
 	}
 	a.Level, a.Resolve = int(level), value[n] == 1
 	value = value[n+1:]
-	for _, s := range []*string{&a.Rule, &a.Description, &a.AgentName, &a.AgentIP} {
+	var item string
+	for _, s := range []*string{&item, &a.Rule, &a.Description, &a.AgentName, &a.AgentIP} {
 		size, n := binary.Uvarint(value)
 		if n <= 0 || size > uint64(len(value)-n) {
 			return a, errActive
@@ -92,5 +123,6 @@ func DecodeActive(key, value []byte) (ActiveOnset, error) {
 		*s = string(value[n : n+int(size)])
 		value = value[n+int(size):]
 	}
+	a.Key = []byte(item)
 	return a, nil
 }

@@ -43,7 +43,10 @@ func newStatefulEval(s *Set, mem, active Memory) (*statefulEval, error) {
 // swap goes over to another set. Onsets of rules that are the same stay active:
 // their fingerprints stand in the rows.
 func (e *statefulEval) swap(s *Set) error {
-	e.set = newStatefulSet(s.stateful, s.opts)
+	e.set = s.invigil
+	if e.set == nil {
+		e.set = newStatefulSet(nil, s.opts)
+	}
 	e.counts = make([]RuleCounters, len(e.set.rules))
 	e.holds = make([]bool, len(e.set.rules))
 	return nil
@@ -101,11 +104,16 @@ func (e *statefulEval) row(t *tableRules, d *syscollector.Delta) error {
 		s.nextEvent()
 	}
 	defer e.clearHolds()
+	if len(d.Active) > 0 && d.Change != syscollector.Removed {
+		if err := e.move(d); err != nil {
+			return err
+		}
+	}
 	if t != nil {
 		t.index.candidates(d.After, d.Before, len(t.rules), &e.found)
 		for _, k := range e.found.rules {
 			r := t.rules[k]
-			if !r.sees(d.Change) || r.when.facts.changes&(1<<d.Change) == 0 {
+			if !e.sees(r, d.Change) || r.when.facts.changes&(1<<d.Change) == 0 {
 				continue
 			}
 			if err := e.rule(r, t.numbers[k], d); err != nil {
@@ -126,11 +134,52 @@ func (e *statefulEval) clearHolds() {
 	e.touched = e.touched[:0]
 }
 
-// sees reports whether the rule is evaluated for a change. For all others a
+// move takes the index entries of a row along that continues another, under
+// whose columns they were written.
+func (e *statefulEval) move(d *syscollector.Delta) error {
+	if d.Before == d.After || d.Before.Present == 0 {
+		return nil
+	}
+	from, to := itemOf(d.Before), itemOf(d.After)
+	if from == to {
+		return nil
+	}
+	for _, fp := range d.Active {
+		a := ActiveOnset{Fingerprint: fp, Agent: d.Agent, Table: d.Table, Item: from}
+		e.key = a.appendKey(e.key[:0])
+		value, ok, err := e.active.Get(e.key)
+		if err != nil {
+			return fmt.Errorf("read active onset: %w", err)
+		}
+		if !ok {
+			continue
+		}
+		e.value = append(e.value[:0], value...)
+		if err := e.active.Delete(e.key); err != nil {
+			return fmt.Errorf("move active onset: %w", err)
+		}
+		a.Item = to
+		e.key = a.appendKey(e.key[:0])
+		if err := e.active.Set(e.key, e.value); err != nil {
+			return fmt.Errorf("move active onset: %w", err)
+		}
+	}
+	return nil
+}
+
+// sweep reports whether the input is stored inventory shown again, not a
+// message: then every onset rule looks, so that what a reload made true needs
+// no event.
+func (e *statefulEval) sweep() bool { return e.in.Event == nil || e.in.Event.Type == "" }
+
+// sees reports whether a rule is evaluated for a change. For all others a
 // removal only ends their onsets.
-func (r *statefulRule) sees(c syscollector.Change) bool {
+func (e *statefulEval) sees(r *statefulRule, c syscollector.Change) bool {
 	switch c {
 	case syscollector.Unchanged:
+		if e.sweep() {
+			return !r.every
+		}
 		return r.onUnchanged
 	case syscollector.Removed:
 		return r.onRemoved
@@ -182,7 +231,7 @@ func (e *statefulEval) rule(r *statefulRule, number int32, d *syscollector.Delta
 func (e *statefulEval) onset(r *statefulRule, d *syscollector.Delta) ActiveOnset {
 	agent := e.run.scope.agent
 	a := ActiveOnset{
-		Fingerprint: r.fingerprint, Agent: d.Agent, Table: d.Table, Key: d.Key,
+		Fingerprint: r.fingerprint, Agent: d.Agent, Table: d.Table, Item: itemOf(d.After), Key: d.Key,
 		Rule: r.id, Level: r.level, Resolve: r.resolve, AgentName: agent.Name, AgentIP: agent.IP,
 	}
 	if e.in.Event != nil {
@@ -204,7 +253,7 @@ func (e *statefulEval) endOnsets(d *syscollector.Delta) error {
 		if d.Change == syscollector.Removed {
 			return number, false
 		}
-		return number, e.holds[number] || !e.set.rules[number].sees(d.Change)
+		return number, e.holds[number] || !e.sees(e.set.rules[number], d.Change)
 	}
 	var left []uint64
 	ended := 0
@@ -236,7 +285,11 @@ func (e *statefulEval) endOnsets(d *syscollector.Delta) error {
 // end ends one onset: it leaves the index and, if it was asked for, a resolved
 // alert follows.
 func (e *statefulEval) end(fp uint64, number int32, d *syscollector.Delta) error {
-	a := ActiveOnset{Fingerprint: fp, Agent: d.Agent, Table: d.Table, Key: d.Key}
+	row := d.After
+	if d.Change == syscollector.Removed {
+		row = d.Before
+	}
+	a := ActiveOnset{Fingerprint: fp, Agent: d.Agent, Table: d.Table, Item: itemOf(row)}
 	e.key = a.appendKey(e.key[:0])
 	value, ok, err := e.active.Get(e.key)
 	if err != nil {
@@ -249,10 +302,6 @@ func (e *statefulEval) end(fp uint64, number int32, d *syscollector.Delta) error
 		if err := e.active.Delete(e.key); err != nil {
 			return fmt.Errorf("delete active onset of rule %s: %w", a.Rule, err)
 		}
-	} else if number >= 0 {
-		// The row continued a sibling, under whose key the entry was written.
-		a = e.onset(e.set.rules[number], d)
-		a.Description = e.set.rules[number].description.expand(&e.run.scope)
 	}
 	if !a.Resolve {
 		return nil

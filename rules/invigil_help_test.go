@@ -6,7 +6,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,51 +86,15 @@ func setColumns(t testing.TB, r *syscollector.Row, pairs []string) {
 	}
 }
 
-// mapMemory is a rules.Memory over a map.
-type mapMemory map[string]string
-
-func (m mapMemory) Get(key []byte) ([]byte, bool, error) {
-	v, ok := m[string(key)]
-	return []byte(v), ok, nil
-}
-func (m mapMemory) Set(key, value []byte) error { m[string(key)] = string(value); return nil }
-func (m mapMemory) Delete(key []byte) error     { delete(m, string(key)); return nil }
-func (m mapMemory) Scan(prefix []byte) iter.Seq2[[]byte, []byte] {
-	var keys []string
-	for k := range m {
-		if bytes.HasPrefix([]byte(k), prefix) {
-			keys = append(keys, k)
-		}
-	}
-	sort.Strings(keys)
-	return func(yield func([]byte, []byte) bool) {
-		for _, k := range keys {
-			if !yield([]byte(k), []byte(m[k])) {
-				return
-			}
-		}
-	}
-}
-
-// mapLists is a rules.Lists over maps.
-type mapLists map[string]map[string]string
-
-func (l mapLists) Has(list string) bool { _, ok := l[list]; return ok }
-func (l mapLists) Get(list, key string) (string, bool) {
-	v, ok := l[list][key]
-	return v, ok
-}
-func (l mapLists) Fingerprint(list string) uint64 { return uint64(len(l[list])) }
-
 // smallPartition is a partition in small: it keeps rows with their active onsets, makes
 // deltas of what a test sends, and evaluates them.
 type smallPartition struct {
 	t      testing.TB
 	set    *rules.Set
 	eval   *rules.Evaluator
-	mem    mapMemory
-	active mapMemory
-	lists  mapLists
+	mem    *memory
+	active *memory
+	lists  lists
 	rows   map[string]*partitionRow
 	agent  syscollector.Agent
 	offset int64
@@ -148,7 +111,7 @@ type partitionRow struct {
 
 func newSmallPartition(t testing.TB, set *rules.Set) *smallPartition {
 	t.Helper()
-	b := &smallPartition{t: t, mem: mapMemory{}, active: mapMemory{}, rows: map[string]*partitionRow{}, time: 1_700_000_000_000}
+	b := &smallPartition{t: t, mem: &memory{}, active: &memory{}, rows: map[string]*partitionRow{}, time: 1_700_000_000_000}
 	b.agent = syscollector.Agent{ID: "001", Name: "web", IP: "10.0.0.1"}
 	b.swap(set)
 	return b

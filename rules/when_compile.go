@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
@@ -35,6 +37,7 @@ type when struct {
 	atoms   []whenAtom
 	slots   []*whenName // names whose values the program reads as variables
 	uses    []whenUse
+	guards  []int32     // atoms that must all hold: looked at before the program runs
 	keys    [][]whenKey // necessary conditions, any key of one must hold
 	facts   whenFacts
 	compat  pattern.Compat
@@ -70,6 +73,7 @@ type whenCompiler struct {
 	text  rulefile.Text
 	names *whenNames
 	tree  *parser.Tree
+	conf  conf.Config
 	diags source.Diagnostics
 
 	vars map[string]reflect.Type // the names and functions met, for the type check
@@ -112,6 +116,7 @@ func compileWhen(text rulefile.Text, env whenEnv) (w *when, diags source.Diagnos
 		return nil, c.diags
 	}
 	c.out.compat = env.compat
+	c.out.guards = c.out.conjuncts(c.tree.Node, nil)
 	c.out.keys = c.out.necessary(c.tree.Node)
 	c.out.facts.changes = c.out.possibleChanges(c.tree.Node)
 	if !c.build() {
@@ -134,14 +139,14 @@ func (c *whenCompiler) parse() bool {
 		c.report(utf8.RuneCountInString(c.text.Value[:i]), "a condition cannot hold other bytes", "the condition is not UTF-8")
 		return false
 	}
-	tree, err := parser.ParseWithConfig(c.text.Value, c.config())
+	tree, err := parser.ParseWithConfig(c.text.Value, c.config(reflect.Invalid))
 	if err != nil {
 		var fe *file.Error
 		if !errors.As(err, &fe) {
 			c.report(0, "", "%s", firstLine(err.Error()))
 			return false
 		}
-		c.report(fe.From, parseHint(fe.Message), "%s", firstLine(fe.Message))
+		c.report(fe.From, parseHint(fe.Message), "%s", plainWords(firstLine(fe.Message)))
 		return false
 	}
 	c.tree = tree
@@ -152,8 +157,6 @@ func parseHint(message string) string {
 	switch {
 	case strings.Contains(message, `Operator("=")`):
 		return "compare with =="
-	case strings.Contains(message, "EOF"):
-		return "the condition ends too early"
 	case strings.Contains(message, "U+0027"), strings.Contains(message, "literal not terminated"):
 		return "close the quote"
 	}
@@ -169,22 +172,32 @@ func invalidUTF8(s string) int {
 	return -1
 }
 
-// config returns a configuration of the expression library whose environment
-// holds the names met so far. The clock is no part of it.
-func (c *whenCompiler) config() *conf.Config {
-	cfg := conf.CreateNew()
-	cfg.Disabled["now"] = true
-	delete(cfg.Builtins, "now")
-	env := cfg.NtCache.FromType(reflect.TypeFor[map[string]any]())
-	if env.TypeData == nil {
-		env.TypeData = new(nature.TypeData)
+// whenBuiltins are the expression library's functions without the clock. The
+// table is built once and never changed.
+var whenBuiltins = sync.OnceValue(func() conf.FunctionsTable {
+	builtins := conf.CreateNew().Builtins
+	delete(builtins, "now")
+	return builtins
+})
+
+// config returns the configuration of the expression library, its environment
+// being the names met so far.
+func (c *whenCompiler) config(expect reflect.Kind) *conf.Config {
+	cfg := &c.conf
+	if cfg.Builtins == nil {
+		*cfg = conf.Config{
+			Optimize: true, ShortCircuit: true, Strict: true, MaxNodes: conf.DefaultMaxNodes,
+			Builtins: whenBuiltins(), Disabled: map[string]bool{"now": true},
+		}
+		cfg.Env = cfg.NtCache.FromType(reflect.TypeFor[map[string]any]())
+		cfg.Env.TypeData = new(nature.TypeData)
+		cfg.Env.Strict = true
 	}
-	env.Strict = true
-	env.Fields = make(map[string]nature.Nature, len(c.vars))
+	cfg.Env.Fields = make(map[string]nature.Nature, len(c.vars))
 	for name, t := range c.vars {
-		env.Fields[name] = cfg.NtCache.FromType(t)
+		cfg.Env.Fields[name] = cfg.NtCache.FromType(t)
 	}
-	cfg.Env, cfg.Strict = env, true
+	cfg.Expect, cfg.ExpectAny = expect, true
 	return cfg
 }
 
@@ -195,7 +208,7 @@ func (c *whenCompiler) check() bool {
 		return false
 	}
 	// The whole once more, so that every node knows its type.
-	_, err := checker.Check(c.tree, c.config())
+	_, err := checker.Check(c.tree, c.config(reflect.Invalid))
 	return c.typeError(c.tree.Node, err)
 }
 
@@ -207,9 +220,7 @@ func (c *whenCompiler) checkCondition(n ast.Node) {
 		c.checkCondition(b.Right)
 		return
 	}
-	cfg := c.config()
-	cfg.Expect, cfg.ExpectAny = reflect.Bool, true
-	_, err := checker.Check(&parser.Tree{Node: n, Source: c.tree.Source}, cfg)
+	_, err := checker.Check(&parser.Tree{Node: n, Source: c.tree.Source}, c.config(reflect.Bool))
 	c.typeError(n, err)
 }
 
@@ -230,7 +241,7 @@ func (c *whenCompiler) typeError(n ast.Node, err error) bool {
 		c.report(n.Location().From, "", "%s", message)
 		return false
 	}
-	message, hint := firstLine(fe.Message), ""
+	message, hint := plainWords(firstLine(fe.Message)), ""
 	ast.Walk(&n, visitFunc(func(p *ast.Node) {
 		if (*p).Location() != fe.Location {
 			return
@@ -303,30 +314,64 @@ func typeName(t reflect.Type) string {
 
 func article(what string) string {
 	switch what {
-	case "string":
-		return "a text"
+	case "string", "text":
+		return "text"
 	case "int":
 		return "a number"
 	case "float64":
 		return "a real number"
-	case "text":
-		return "a text"
 	}
 	return "a " + what
+}
+
+// plainWords says in a rule writer's words what the expression library says in
+// those of its own and of Go.
+func plainWords(message string) string {
+	if rest, ok := strings.CutPrefix(message, "unexpected token "); ok {
+		if rest == "EOF" {
+			return "the condition ends too early"
+		}
+		if _, quoted, ok := strings.Cut(rest, "("); ok {
+			return "unexpected " + strings.TrimSuffix(quoted, ")")
+		}
+	}
+	if strings.HasPrefix(message, "cannot use ") {
+		message = strings.NewReplacer(
+			"use int as", "use a number as", "use string as", "use text as", "use float64 as", "use a real number as",
+			"type string", "text", "type int", "number", "type float64", "real number", "in array", "in the list",
+		).Replace(message)
+	}
+	return strings.TrimSpace(message)
+}
+
+// wordWidth returns how many runes the name, number or quoted text at a byte
+// offset has.
+func wordWidth(s string, offset int) int {
+	rest := s[min(offset, len(s)):]
+	if rest != "" && (rest[0] == '"' || rest[0] == '\'') {
+		if end := strings.IndexByte(rest[1:], rest[0]); end >= 0 && !strings.Contains(rest[:end+1], "\n") {
+			return utf8.RuneCountInString(rest[:end+2])
+		}
+		return 1
+	}
+	n := strings.IndexFunc(rest, func(r rune) bool { return r != '_' && r != '$' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	if n < 0 {
+		n = len(rest)
+	}
+	return max(1, utf8.RuneCountInString(rest[:n]))
 }
 
 // build compiles the rewritten tree.
 func (c *whenCompiler) build() bool {
 	c.vars = map[string]reflect.Type{
-		"atom":      reflect.TypeFor[func(int) bool](),
+		atomName:    reflect.TypeFor[func(int) bool](),
 		"test":      reflect.TypeFor[func(any, any) bool](),
 		"listValue": reflect.TypeFor[func(any, any) string](),
 	}
 	for _, n := range c.out.slots {
 		c.vars[n.name] = n.typ
 	}
-	cfg := c.config()
-	cfg.Expect, cfg.ExpectAny = reflect.Bool, true
+	cfg := c.config(reflect.Bool)
 	if _, err := checker.Check(c.tree, cfg); err != nil {
 		return c.typeError(c.tree.Node, err)
 	}
@@ -343,9 +388,10 @@ func (c *whenCompiler) build() bool {
 
 // report adds an error at a rune offset of the text.
 func (c *whenCompiler) report(rune int, hint, format string, args ...any) {
+	offset := runeOffset(c.text.Value, rune)
 	d := source.Diagnostic{
-		Pos: textPosition(c.text, runeOffset(c.text.Value, rune), c.env.pos), Severity: source.Error,
-		Rule: c.env.rule, Message: fmt.Sprintf(format, args...), Hint: hint,
+		Pos: textPosition(c.text, offset, c.env.pos), Severity: source.Error,
+		Rule: c.env.rule, Message: fmt.Sprintf(format, args...), Hint: hint, Width: wordWidth(c.text.Value, offset),
 	}
 	for _, o := range c.diags {
 		if o.Pos == d.Pos && o.Message == d.Message {

@@ -59,17 +59,36 @@ func (w *when) necessary(n ast.Node) [][]whenKey {
 	return nil
 }
 
-// atomOf returns the atom that a rewritten node calls.
+// conjuncts returns the atoms among the conditions that a rewritten tree joins
+// by and.
+func (w *when) conjuncts(n ast.Node, out []int32) []int32 {
+	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
+		return w.conjuncts(b.Right, w.conjuncts(b.Left, out))
+	}
+	if k := w.atomNumber(n); k >= 0 {
+		out = append(out, k)
+	}
+	return out
+}
+
+// atomOf returns the atom that a rewritten node calls, nil if it calls none.
 func (w *when) atomOf(n ast.Node) *whenAtom {
+	if k := w.atomNumber(n); k >= 0 {
+		return &w.atoms[k]
+	}
+	return nil
+}
+
+func (w *when) atomNumber(n ast.Node) int32 {
 	call, ok := n.(*ast.CallNode)
 	if !ok {
-		return nil
+		return -1
 	}
 	id, ok := call.Callee.(*ast.IdentifierNode)
-	if !ok || id.Value != "atom" {
-		return nil
+	if !ok || id.Value != atomName {
+		return -1
 	}
-	return &w.atoms[call.Arguments[0].(*ast.IntegerNode).Value]
+	return int32(call.Arguments[0].(*ast.IntegerNode).Value)
 }
 
 // possibleChanges returns the changes for which a rewritten tree can be true,
@@ -227,15 +246,16 @@ func newWhenIndex(rules []*when) *whenIndex {
 	for i, w := range rules {
 		best, cost := []whenKey(nil), 0
 		for _, keys := range w.keys {
-			sum := 0
+			worst := 0
 			for _, k := range keys {
-				sum += shared[k]*4 + int(pattern.Equal-k.kind)
+				weight := int(pattern.Equal - k.kind)
 				if k.number {
-					sum -= int(pattern.Equal - k.kind)
+					weight = 0
 				}
+				worst = max(worst, shared[k]*4+weight)
 			}
-			if best == nil || sum < cost {
-				best, cost = keys, sum
+			if best == nil || worst < cost {
+				best, cost = keys, worst
 			}
 		}
 		if best == nil {

@@ -157,7 +157,7 @@ func (c *whenCompiler) addAtom(a whenAtom) int {
 }
 
 func (c *whenCompiler) atomCall(k int, from ast.Node) ast.Node {
-	callee := at(&ast.IdentifierNode{Value: "atom"}, from)
+	callee := at(&ast.IdentifierNode{Value: atomName}, from)
 	return at(&ast.CallNode{Callee: callee, Arguments: []ast.Node{at(&ast.IntegerNode{Value: k}, from)}}, from)
 }
 

@@ -29,13 +29,18 @@ func newWhenRunner(zone *time.Location) *whenRunner {
 	r := &whenRunner{}
 	r.scope.zone = zone
 	r.vm.MemoryBudget = whenBudget
-	r.env = map[string]any{"atom": r.atom, "test": r.test, "listValue": r.listValue}
+	r.env = map[string]any{atomName: r.atom, "test": r.test, "listValue": r.listValue}
 	return r
 }
 
 // run tells whether the condition holds. A failure is an error at run time of
 // the condition itself.
 func (r *whenRunner) run(w *when) (bool, error) {
+	for _, k := range w.guards {
+		if !w.atoms[k].eval(&r.scope) {
+			return false, nil
+		}
+	}
 	r.atoms = w.atoms
 	for _, n := range w.slots {
 		r.env[n.name] = r.scope.box(n)

@@ -70,7 +70,8 @@ func (ns *whenNames) unknown(name string) (message, hint string) {
 	if members := ns.groups[name]; members != nil {
 		return name + " alone is no value", "name one of its fields: " + name + "." + members[0]
 	}
-	return "unknown name " + name, source.DidYouMean(name, ns.roots())
+	root, _, _ := strings.Cut(name, ".")
+	return "unknown name " + root, source.DidYouMean(root, ns.roots())
 }
 
 func (t *whenText) literal(s string) {

@@ -1,0 +1,86 @@
+package rules_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"invigil/pipeline/syscollector"
+	"invigil/rules"
+)
+
+// The scripts replay sequences of deltas. Commands:
+//
+//	rules                       loads the rules (a reload, after the first)
+//	put T KEY [change=C] [agent=A]   stores a row from name=value lines, shows its alerts
+//	remove T KEY                removes a row
+//	event                       one event of several "put T KEY name=value…" lines
+//	active                      the index of active onsets
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata/invigil/scripts", func(t *testing.T, path string) {
+		var p *smallPartition
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "rules":
+				set, diags := loadInvigil("rules.yml", d.Input, rules.Options{ListNames: func(string) bool { return true }})
+				if err := diags.Err(); err != nil {
+					return err.Error() + "\n"
+				}
+				if p == nil {
+					p = newSmallPartition(t, set)
+				} else {
+					p.swap(set)
+				}
+				return "ok\n"
+			case "put":
+				table, key := scriptTarget(t, d)
+				p.agent.ID = "001"
+				var change string
+				d.MaybeScanArgs(t, "change", &change)
+				d.MaybeScanArgs(t, "agent", &p.agent.ID)
+				return showAlerts(p.put(table, key, change, strings.Fields(d.Input)...))
+			case "remove":
+				table, key := scriptTarget(t, d)
+				p.agent.ID = "001"
+				return showAlerts(p.remove(table, key))
+			case "event":
+				p.agent.ID = "001"
+				var deltas []syscollector.Delta
+				for line := range strings.Lines(d.Input) {
+					f := strings.Fields(line)
+					table, _ := syscollector.TableByName(f[1])
+					deltas = append(deltas, p.delta(table, f[2], "", f[3:]))
+				}
+				return showAlerts(p.evaluate(deltas...))
+			case "active":
+				var b strings.Builder
+				for key, value := range p.active.Scan(nil) {
+					a, err := rules.DecodeActive(key, value)
+					if err != nil {
+						return err.Error()
+					}
+					fmt.Fprintf(&b, "%s agent=%s %s %s level=%d: %s\n", a.Rule, a.Agent, a.Table, a.Key, a.Level, a.Description)
+				}
+				lines := strings.SplitAfter(b.String(), "\n")
+				slices.Sort(lines)
+				if b.Len() == 0 {
+					return "none\n"
+				}
+				return strings.Join(lines, "")
+			}
+			return "unknown command " + d.Cmd
+		})
+	})
+}
+
+func scriptTarget(t *testing.T, d *datadriven.TestData) (syscollector.Table, string) {
+	t.Helper()
+	table, ok := syscollector.TableByName(d.CmdArgs[0].Key)
+	if !ok || len(d.CmdArgs) < 2 {
+		t.Fatalf("%s: want TABLE KEY", d.Pos)
+	}
+	return table, d.CmdArgs[1].Key
+}
