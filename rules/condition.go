@@ -15,6 +15,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"invigil/config/source"
+	"invigil/rules/pattern"
 	"invigil/rules/rulefile"
 )
 
@@ -192,6 +193,15 @@ func (w *conditionRewriter) call(n ast.Node, name string, nodes []ast.Node) ast.
 		args[i] = arg
 	}
 	spec, err := fn(args, w.c.env.opts.Compat)
+	var syntax *pattern.SyntaxError
+	if errors.As(err, &syntax) { // names the dialect and the place itself
+		for i := range args {
+			if args[i].text == syntax.Pattern {
+				n = nodes[i]
+			}
+		}
+		return w.fail(n, "%v", err)
+	}
 	if err != nil {
 		return w.fail(n, "%s: %v", name, err)
 	}

@@ -158,6 +158,7 @@ func (l *loader) declareLists(files []*rulefile.File) {
 				continue
 			}
 			l.env.lists[list.Name] = list
+			l.set.lists = append(l.set.lists, list)
 		}
 	}
 }

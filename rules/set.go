@@ -14,6 +14,7 @@ type Set struct {
 	wazuh    *wazuhSet       // nil = no rule of the wazuh dialect
 	stateful []*statefulRule // in load order
 	invigil  *statefulSet    // the same rules by table
+	lists    []*rulefile.List
 }
 
 // RuleInfo describes one loaded rule.
@@ -41,6 +42,10 @@ type RuleInfo struct {
 // Rules describes the loaded rules, the wazuh dialect's first, each in load
 // order, built-in ones left out.
 func (s *Set) Rules() []RuleInfo { return s.infos }
+
+// Lists returns the lists that the rule files declare in place. What
+// Input.Lists holds must include them.
+func (s *Set) Lists() []*rulefile.List { return s.lists }
 
 // Dialect returns the wazuh dialect that the set's rules are written in, ""
 // if it has none of them.

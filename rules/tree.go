@@ -150,10 +150,13 @@ func (b *treeBuilder) add(decl *rulefile.Rule) {
 	w := decl.Wazuh
 	id, err := strconv.Atoi(decl.ID)
 	if err != nil || id < 0 || len(decl.ID) > 6 {
+		if decl.Broken {
+			return
+		}
 		b.errorAt(decl, "id", "id %q is no number of up to six digits, which the wazuh dialect wants", decl.ID)
 		return
 	}
-	if !b.checkCorrelation(decl) {
+	if !decl.Broken && !b.checkCorrelation(decl) {
 		return
 	}
 	old := b.set.byID[id]
@@ -173,9 +176,7 @@ func (b *treeBuilder) add(decl *rulefile.Rule) {
 	r := &wazuhRule{slot: len(b.set.rules), id: id, name: strconv.Itoa(id), decls: []*rulefile.Rule{decl}, sidList: -1}
 	b.compileWazuh(r, decl)
 	r.rank = rankOf(decl)
-	cond, ds := b.conds.compile(decl)
-	b.ds = append(b.ds, ds...)
-	r.cond = cond
+	r.cond = b.compileCondition(decl)
 	if id < 10 {
 		r.places = 1
 		r.unreachable = r.category != inventoryCategory
@@ -199,6 +200,17 @@ func (b *treeBuilder) add(decl *rulefile.Rule) {
 	if r.unreachable {
 		b.notes[decl.Pos.File]++
 	}
+}
+
+// compileCondition compiles a rule's condition; that of a broken rule was
+// reported when it was read.
+func (b *treeBuilder) compileCondition(decl *rulefile.Rule) condition {
+	if decl.Broken {
+		return condition{}
+	}
+	cond, ds := b.conds.compile(decl)
+	b.ds = append(b.ds, ds...)
+	return cond
 }
 
 func (b *treeBuilder) load(r *wazuhRule) {

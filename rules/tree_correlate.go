@@ -157,8 +157,7 @@ func (b *treeBuilder) track(names []string) []int {
 // overwrite replaces a rule's definition, not its place in the tree.
 func (b *treeBuilder) overwrite(old *wazuhRule, decl *rulefile.Rule) {
 	fresh := &wazuhRule{slot: old.slot, id: old.id, name: old.name}
-	cond, ds := b.conds.compile(decl)
-	b.ds = append(b.ds, ds...)
+	cond := b.compileCondition(decl)
 	b.compileWazuh(fresh, decl)
 	legacy := b.compat == syscollector.Compat39
 	if legacy {

@@ -276,7 +276,7 @@ func (w *wazuhEval) alert(r *wazuhRule, fired uint64, log string) Alert {
 	a.Origin.Topic = strings.Clone(a.Origin.Topic)
 	var table syscollector.Table
 	var key []byte
-	if len(w.in.Deltas) > 0 {
+	if len(w.in.Deltas) > 0 && !w.in.Deltas[0].Synthetic { // the message's own row
 		table, key = w.in.Deltas[0].Table, w.in.Deltas[0].Key
 	}
 	a.Hash = alertHash(&a.Origin, r.name, ev.Agent.ID, table, key, "")

@@ -128,14 +128,14 @@ func (b *treeBuilder) compileWazuh(r *wazuhRule, decl *rulefile.Rule) {
 	}
 	if w.Time != "" {
 		t, err := rulefile.ParseTime(w.Time)
-		if err != nil {
+		if err != nil && !decl.Broken {
 			b.errorAt(decl, "time", "%v", err)
 		}
 		r.time, r.clock = &t, true
 	}
 	if w.Weekday != "" {
 		days, err := rulefile.ParseWeekdays(w.Weekday)
-		if err != nil {
+		if err != nil && !decl.Broken {
 			b.errorAt(decl, "weekday", "%v", err)
 		}
 		r.weekdays, r.clock = &days, true
