@@ -1,5 +1,30 @@
 package rulefile
 
+// The keys of each mapping, in the order in which they are usually written.
+var (
+	fileKeys     = []string{"dialect", "lists", "tune", "rules"}
+	listKeys     = []string{"name", "kind", "fold", "entries"}
+	tuneKeys     = []string{"rules", "disabled", "level", "alert", "suppress"}
+	suppressKeys = []string{"for", "by"}
+
+	statefulKeys = []string{"id", "level", "description", "groups", "mitre", "table", "scope", "when", "items", "alert", "resolve", "correlate", "suppress"}
+	windowKeys   = []string{"count", "within", "by", "distinct"}
+
+	wazuhKeys = []string{
+		"id", "level", "overwrite", "parent", "category", "decoded_as", "groups", "description", "when", "maxsize", "time", "weekday",
+		"compiled_rule", "check_diff", "if_fts", "correlate", "frequency", "timeframe", "noalert", "ignore", "ignore_fields", "check_if_ignored",
+		"options", "accuracy", "mitre", "cve", "info",
+	}
+	parentKeys    = []string{"sid", "level", "group"}
+	correlateKeys = []string{"sid", "group", "regex", "frequency", "timeframe", "same", "different", "global"}
+	infoKeys      = []string{"type", "text"}
+)
+
+var (
+	listKinds  = []string{"cdb", "cidr", "prefix"}
+	alertKinds = []string{"onset", "every"}
+)
+
 // staticNames are the values that a condition names by an identifier.
 var staticNames = []string{
 	"log", "location", "hostname", "program_name", "user", "srcuser", "dstuser", "srcip", "dstip", "srcport", "dstport",

@@ -26,7 +26,7 @@ func Read(src source.File) (*File, source.Diagnostics) {
 // read reads the document; it returns the lines of the key rules and of the key
 // behind it.
 func (f *File) read(y *source.YAML, root *source.Node) (first, last int) {
-	m, ok := root.Mapping("dialect", "rules", "lists", "tune")
+	m, ok := root.Mapping(fileKeys...)
 	if !ok {
 		return 0, 0
 	}
@@ -189,13 +189,13 @@ func (k keys) milliseconds(key string, to *int64) {
 
 func readList(n *source.Node) *List {
 	l := &List{Pos: n.Pos()}
-	k := keysOf(n, map[string]source.Position{}, "", "name", "kind", "fold", "entries")
+	k := keysOf(n, map[string]source.Position{}, "", listKeys...)
 	if !n.IsMapping() {
 		return l
 	}
 	k.Require("name", "entries")
 	k.text("name", &l.Name)
-	k.oneOf("kind", &l.Kind, "cdb", "cidr", "prefix")
+	k.oneOf("kind", &l.Kind, listKinds...)
 	k.bool("fold", &l.Fold)
 	entries := k.Get("entries")
 	switch {
@@ -224,13 +224,13 @@ func readList(n *source.Node) *List {
 
 func readTune(n *source.Node) *Tune {
 	t := &Tune{Pos: n.Pos()}
-	k := keysOf(n, map[string]source.Position{}, "", "rules", "alert", "level", "disabled", "suppress")
+	k := keysOf(n, map[string]source.Position{}, "", tuneKeys...)
 	if !n.IsMapping() {
 		return t
 	}
 	k.Require("rules")
 	k.texts("rules", &t.Rules)
-	k.oneOf("alert", &t.Alert, "onset", "every")
+	k.oneOf("alert", &t.Alert, alertKinds...)
 	if k.Get("level") != nil {
 		t.Level = new(int)
 		k.number("level", t.Level, 0, 16, 0)
@@ -249,7 +249,7 @@ func readSuppress(k keys) *Suppress {
 		return nil
 	}
 	s := new(Suppress)
-	if m := keysOf(n, k.at, "suppress.", "for", "by"); n.IsMapping() {
+	if m := keysOf(n, k.at, "suppress.", suppressKeys...); n.IsMapping() {
 		m.Require("for")
 		m.milliseconds("for", &s.For)
 		m.texts("by", &s.By)

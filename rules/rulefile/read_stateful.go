@@ -5,7 +5,7 @@ import "invigil/config/source"
 // readStateful reads a rule of the invigil dialect.
 func readStateful(n *source.Node, r *Rule) *Stateful {
 	s := &Stateful{At: make(map[string]source.Position)}
-	k := keysOf(n, s.At, "", "id", "level", "description", "groups", "mitre", "table", "scope", "when", "items", "alert", "resolve", "correlate", "suppress")
+	k := keysOf(n, s.At, "", statefulKeys...)
 	if !n.IsMapping() {
 		return s
 	}
@@ -25,14 +25,14 @@ func readStateful(n *source.Node, r *Rule) *Stateful {
 	if items := k.Key("items"); items != nil && s.Scope != "agent" {
 		items.Hintf("add scope: agent", "items is for rules about the whole agent")
 	}
-	k.oneOf("alert", &s.Alert, "onset", "every")
+	k.oneOf("alert", &s.Alert, alertKinds...)
 	k.bool("resolve", &s.Resolve)
 	if s.Resolve && s.Alert == "every" {
 		k.Key("resolve").Hintf("leave out alert: every", "only an onset can be over")
 	}
 	if c := k.Get("correlate"); c != nil {
 		s.Correlate = new(Window)
-		if m := keysOf(c, s.At, "correlate.", "count", "within", "by", "distinct"); c.IsMapping() {
+		if m := keysOf(c, s.At, "correlate.", windowKeys...); c.IsMapping() {
 			m.Require("count", "within")
 			m.number("count", &s.Correlate.Count, 2, 1_000_000, 0)
 			m.milliseconds("within", &s.Correlate.Within)

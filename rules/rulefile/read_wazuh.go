@@ -65,12 +65,6 @@ func readWazuh(n *source.Node, r *Rule) *Wazuh {
 	return w
 }
 
-var wazuhKeys = []string{
-	"id", "level", "parent", "groups", "description", "when", "overwrite", "noalert", "ignore", "maxsize", "frequency", "timeframe", "accuracy",
-	"options", "time", "weekday", "category", "decoded_as", "info", "cve", "mitre", "ignore_fields", "check_if_ignored", "check_diff", "if_fts",
-	"compiled_rule", "correlate",
-}
-
 // checked reads a text that check must accept.
 func (k keys) checked(key string, to *string, check func(string) error) {
 	k.text(key, to)
@@ -82,7 +76,7 @@ func (k keys) checked(key string, to *string, check func(string) error) {
 }
 
 func readParent(n *source.Node, at map[string]source.Position) (p Parent) {
-	k := keysOf(n, at, "parent.", "sid", "level", "group")
+	k := keysOf(n, at, "parent.", parentKeys...)
 	if !n.IsMapping() {
 		return p
 	}
@@ -110,7 +104,7 @@ func readInfo(n *source.Node) (out []Info) {
 		info := Info{Type: "text"}
 		if item.IsScalar() {
 			info.Text, _ = item.Text()
-		} else if k := keysOf(item, map[string]source.Position{}, "", "type", "text"); item.IsMapping() {
+		} else if k := keysOf(item, map[string]source.Position{}, "", infoKeys...); item.IsMapping() {
 			k.Require("text")
 			k.oneOf("type", &info.Type, infoTypes...)
 			k.text("text", &info.Text)
@@ -122,7 +116,7 @@ func readInfo(n *source.Node) (out []Info) {
 
 func readCorrelate(n *source.Node, w *Wazuh) *Correlate {
 	c := new(Correlate)
-	k := keysOf(n, w.At, "correlate.", "sid", "group", "regex", "frequency", "timeframe", "same", "different", "global")
+	k := keysOf(n, w.At, "correlate.", correlateKeys...)
 	if !n.IsMapping() {
 		return c
 	}
