@@ -83,4 +83,3 @@ func (m *Mapping) Require(keys ...string) {
 		}
 	}
 }
-

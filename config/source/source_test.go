@@ -55,7 +55,7 @@ func TestLinesAgreesWithCountingFromTheStart(t *testing.T) {
 func TestSuggest(t *testing.T) {
 	keys := []string{"level", "description", "groups", "when"}
 	for word, want := range map[string]string{
-		"leevl": "level", "lvl": "", "Level": "level", "descriptoin": "description", "group": "groups", "wehn": "when", "x": "", "": "", "whenn": "when", "entirely": "",
+		"leevl": "level", "lvl": "", "Level": "level", "descrition": "description", "group": "groups", "wehn": "when", "x": "", "": "", "whenn": "when", "entirely": "",
 	} {
 		if got := source.Suggest(word, keys); got != want {
 			t.Errorf("for %q: %q, want %q", word, got, want)
