@@ -112,17 +112,18 @@ func (l *layout) decodeItem(r *syscollector.Row, item string) (scan bool, err er
 
 func (l *layout) decodeColumns(r *syscollector.Row, item string, cols []uint8) (rest string, err error) {
 	for _, c := range cols {
-		present := false
+		present, v := false, syscollector.Value{}
 		if l.text&(1<<c) != 0 {
-			r.Values[c].Str, item, err = cutString(item)
-			present = r.Values[c].Str != ""
+			v.Str, item, err = cutString(item)
+			present = v.Str != ""
 		} else {
-			r.Values[c].Int, present, item, err = cutInt(item)
+			v.Int, present, item, err = cutInt(item)
 		}
 		if err != nil {
 			return "", err
 		}
 		if present {
+			r.Values[c] = v
 			r.Present |= 1 << c
 		}
 	}

@@ -169,11 +169,11 @@ func (l *layout) decodeSection(r *syscollector.Row, s string, allowed uint64) er
 		v := &r.Values[n]
 		switch {
 		case l.text&(1<<n) != 0:
-			v.Str = c.text(c.uvarint())
+			*v = syscollector.Value{Str: c.text(c.uvarint())}
 		case l.real&(1<<n) != 0:
-			v.Int = c.real()
+			*v = syscollector.Value{Int: c.real()}
 		default:
-			v.Int = c.varint()
+			*v = syscollector.Value{Int: c.varint()}
 		}
 	}
 	if c.bad || c.rest != "" {
