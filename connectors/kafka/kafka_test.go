@@ -54,7 +54,7 @@ type collector struct {
 	got       map[place][]connectors.Message
 	next      map[place]int64
 	errs      []error
-	stateless bool // do not seek: leave it to the group's offsets
+	stateless bool // do not say where: leave it to the group's offsets
 	commits   bool
 }
 
