@@ -38,8 +38,8 @@ type Agent struct {
 // Label is one agent label.
 type Label struct{ Key, Value string }
 
-// Event is one decoded message. Strings point into the decoder's arena or the
-// message itself.
+// Event is one decoded message. Its strings stand in the decoder's memory: they
+// live until the decoder's Reset.
 type Event struct {
 	Agent     Agent
 	Location  string // as stored: "(web) any->syscollector", "syscollector"
