@@ -239,3 +239,61 @@ func members(raw json.RawMessage) map[string]any {
 	_ = json.Unmarshal(raw, &m) // absent and null are empty
 	return m
 }
+
+// loadable calls f with every recorded case that loads, and its evaluator's set.
+func loadable(t *testing.T, f func(t *testing.T, c *recorded, v version, file *rulefile.File, set *rules.Set)) {
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			eachRecorded(t, func(c *recorded) {
+				if want, ok := c.Results[v.name]; !ok || !want.Loads {
+					return
+				}
+				file, ds := rules.ReadFile(source.File{Name: c.ID + ".xml", Data: []byte(c.RulesXML)}, v.compat)
+				set, ds := c.compile(v, file, ds)
+				if ds.Err() != nil {
+					t.Fatalf("%s: %v", c.ID, ds)
+				}
+				f(t, c, v, file, set)
+			})
+		})
+	}
+}
+
+func TestRecordedCasesSurviveARestartAfterEachEvent(t *testing.T) {
+	loadable(t, func(t *testing.T, c *recorded, v version, _ *rulefile.File, set *rules.Set) {
+		mem := &memory{}
+		start := func() *rules.Evaluator {
+			e, err := set.NewEvaluator(mem, &memory{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		alerts := c.replay(t, v, start(), func(e *rules.Evaluator) *rules.Evaluator {
+			if err := e.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			return start()
+		})
+		for _, problem := range compareAlerts(alerts, c.Results[v.name].Expected) {
+			t.Errorf("%s: %s", c.ID, problem)
+		}
+	})
+}
+
+func TestRecordedCasesEvaluateAlikeWhenTranslated(t *testing.T) {
+	loadable(t, func(t *testing.T, c *recorded, v version, file *rulefile.File, _ *rules.Set) {
+		set, ds := c.compile(v, rewrite(t, file), nil)
+		if ds.Err() != nil {
+			t.Errorf("%s: %v", c.ID, ds)
+			return
+		}
+		e, err := set.NewEvaluator(&memory{}, &memory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range compareAlerts(c.replay(t, v, e, nil), c.Results[v.name].Expected) {
+			t.Errorf("%s: %s", c.ID, problem)
+		}
+	})
+}

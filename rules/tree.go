@@ -197,7 +197,7 @@ func (b *treeBuilder) add(decl *rulefile.Rule) {
 		p.children = insertSibling(p.children, r, b.ordered)
 		r.places = min(r.places+p.places, maxPlaces)
 	}
-	if r.unreachable {
+	if r.unreachable && !decl.Broken {
 		b.notes[decl.Pos.File]++
 	}
 }
