@@ -19,14 +19,14 @@ type Filter struct {
 
 // CompileFilter compiles a filter over rows of a table. The error is a
 // source.Diagnostics whose positions stand in src, as line and column of a file
-// without a name.
+// named where.
 func CompileFilter(src string, table syscollector.Table) (*Filter, error) {
-	start := source.Position{Line: 1, Column: 1}
+	start := source.Position{File: "where", Line: 1, Column: 1}
 	text := rulefile.Text{Value: src}
 	text.Map.AddText(0, src, start)
 	w, diags := compileWhen(text, whenEnv{pos: start, filter: table})
 	if len(diags) > 0 {
-		diags.Fill(source.File{Data: []byte(src)})
+		diags.Fill(source.File{Name: start.File, Data: []byte(src)})
 		return nil, diags
 	}
 	return &Filter{when: w, run: newWhenRunner(nil)}, nil

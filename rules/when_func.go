@@ -15,9 +15,6 @@ import (
 	"invigil/rules/pattern"
 )
 
-// versionText is what version() gives to the type check.
-type versionText string
-
 // resolveCall resolves a call's arguments and checks those that must be
 // constant.
 func (c *whenCompiler) resolveCall(n *ast.CallNode) {
@@ -58,7 +55,7 @@ func (c *whenCompiler) resolveCall(n *ast.CallNode) {
 			c.compilePattern(callee.Value, n.Arguments[1])
 		}
 	case "version":
-		declare(reflect.TypeFor[func(string) versionText]())
+		declare(reflect.TypeFor[func(string) string]())
 		c.resolveArgs(n)
 	case "known":
 		c.unsupported(n.Location().From, "known()")
