@@ -12,6 +12,7 @@ type metrics struct {
 	messages    prometheus.Counter
 	events      prometheus.Counter
 	rows        prometheus.Counter
+	foreign     prometheus.Counter
 	repeats     prometheus.Counter
 	skewed      prometheus.Counter
 	alerts      *prometheus.CounterVec // by level
@@ -31,6 +32,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		messages:    counter("messages_total", "Messages read from the source."),
 		events:      counter("events_decoded_total", "Messages that were decoded as inventory events."),
 		rows:        counter("deltas_total", "Inventory rows that events reported, changed or removed."),
+		foreign:     counter("messages_foreign_total", "Messages of other modules than Syscollector, skipped."),
 		repeats:     counter("messages_repeated_total", "Messages skipped because their offset was applied before."),
 		skewed:      counter("events_skewed_total", "Events whose own time lay more than a day ahead of their record's, which was used instead."),
 		alerts:      vec("alerts_total", "Alerts raised, by rule level.", "level"),
@@ -39,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		sinkErrors:  vec("sink_errors_total", "Deliveries a sink refused or did not acknowledge.", "sink"),
 	}
 	if reg != nil {
-		reg.MustRegister(m.messages, m.events, m.rows, m.repeats, m.skewed, m.alerts, m.deadLetters, m.delivered, m.sinkErrors)
+		reg.MustRegister(m.messages, m.events, m.rows, m.foreign, m.repeats, m.skewed, m.alerts, m.deadLetters, m.delivered, m.sinkErrors)
 	}
 	return m
 }
@@ -49,6 +51,7 @@ func (m *metrics) count(r *Result) {
 	m.messages.Add(float64(r.Counts.Messages))
 	m.events.Add(float64(r.Counts.Events))
 	m.rows.Add(float64(r.Counts.Rows))
+	m.foreign.Add(float64(r.Counts.Foreign))
 	m.repeats.Add(float64(r.Counts.Repeats))
 	m.skewed.Add(float64(r.Counts.Skewed))
 	for i := range r.Alerts {

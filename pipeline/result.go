@@ -34,6 +34,7 @@ type Counts struct {
 	Rows        int // rows the events carried or removed
 	Alerts      int
 	DeadLetters int
+	Foreign     int // sound messages of other modules than Syscollector, skipped
 	Repeats     int // offsets that were applied before, skipped
 	Skewed      int // events whose own time lay more than a day ahead of the record's, ignored
 }
@@ -45,6 +46,7 @@ func (c *Counts) Add(other Counts) {
 	c.Rows += other.Rows
 	c.Alerts += other.Alerts
 	c.DeadLetters += other.DeadLetters
+	c.Foreign += other.Foreign
 	c.Repeats += other.Repeats
 	c.Skewed += other.Skewed
 }

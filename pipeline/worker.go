@@ -193,6 +193,10 @@ func (w *worker) event(m *connectors.Message, i int, b *batch) error {
 		if !errors.As(err, &bad) {
 			return err
 		}
+		if bad.Foreign() {
+			b.res.Counts.Foreign++
+			return nil
+		}
 		return w.deadLetter(m, i, b, bad.Reason, bad.Detail)
 	}
 	if ev == nil { // a header line: its message follows
