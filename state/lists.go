@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
 	"maps"
@@ -296,7 +297,13 @@ type listBuilder struct {
 	key   []byte
 	hash  []byte
 	sum   uint64
-	seen  map[uint64]struct{} // hashes of the keys, once there are too many to hold
+	seeds [2]maphash.Seed
+	seen  map[[2]uint64]struct{} // what the keys hash to, once there are too many to hold
+}
+
+// hashes of two keys are the same for the same key only: 128 bits, seeded.
+func (b *listBuilder) hashes(name string) [2]uint64 {
+	return [2]uint64{maphash.String(b.seeds[0], name), maphash.String(b.seeds[1], name)}
 }
 
 const listBatch = 1 << 20
@@ -314,18 +321,17 @@ func (b *listBuilder) add(key, value []byte) error {
 		}
 		b.list.keep(name, string(value))
 		if !b.list.inMemory() {
-			b.seen = make(map[uint64]struct{}, 2*smallList)
+			b.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+			b.seen = make(map[[2]uint64]struct{}, 2*smallList)
 			for k := range b.list.small {
-				b.seen[xxhash.Sum64String(k)] = struct{}{}
+				b.seen[b.hashes(k)] = struct{}{}
 			}
 			b.list.small = nil
 		}
 	} else {
-		h := xxhash.Sum64String(name)
-		if _, maybe := b.seen[h]; maybe {
-			if stored, err := b.stored(name); err != nil || stored {
-				return err
-			}
+		h := b.hashes(name)
+		if _, again := b.seen[h]; again {
+			return nil
 		}
 		b.seen[h] = struct{}{}
 		b.list.info.Keys++
@@ -334,21 +340,6 @@ func (b *listBuilder) add(key, value []byte) error {
 	b.hash = append(appendText(b.hash[:0], name), value...)
 	b.sum += xxhash.Sum64(b.hash)
 	return b.write(name, value)
-}
-
-// stored reports whether the generation has a key.
-func (b *listBuilder) stored(name string) (bool, error) {
-	if err := b.flush(); err != nil {
-		return false, err
-	}
-	_, closer, err := b.s.db.Get(append(generationKey(b.key[:0], b.gen), name...))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, closer.Close()
 }
 
 func (b *listBuilder) write(name string, value []byte) error {

@@ -89,10 +89,12 @@ func (p *Partition) load() error {
 	p.agents = make(map[string]*agentState)
 	p.dirty, p.marked, p.trims = nil, nil, nil
 	p.moved, p.err, p.broken = false, nil, nil
-	if err := errors.Join(p.loadApplied(), p.loadAgents(), p.loadRows(), p.loadOutbox(), p.loadDead()); err != nil {
-		return err
+	defer p.closeIters()
+	for _, load := range []func() error{p.loadApplied, p.loadAgents, p.loadRows, p.loadOutbox, p.loadDead} {
+		if err := load(); err != nil {
+			return err
+		}
 	}
-	p.closeIters()
 	return nil
 }
 
