@@ -14,18 +14,16 @@ const (
 )
 
 // fire appends the alert of a rule that holds for the row at hand, if its level
-// makes one, and returns the description.
-func (e *statefulEval) fire(r *statefulRule, number int32, d *syscollector.Delta) string {
-	s := &e.run.scope
-	description := r.description.expand(s)
+// makes one.
+func (e *statefulEval) fire(r *statefulRule, number int32, d *syscollector.Delta, description string, suppressed int) {
 	if !e.alerts(r.level) {
-		return description
+		return
 	}
 	e.counts[number].Alerts++
 	a := e.alert(d, r, statusFiring)
 	a.Rule = AlertRule{ID: r.id, Level: r.level, Description: description}
+	a.Extras.Suppressed = suppressed
 	e.add(a, r, number)
-	return description
 }
 
 // resolved appends the record that an onset is over.

@@ -10,8 +10,8 @@ import (
 
 // RuleCounters are what an Evaluator counted for one rule since it was made.
 type RuleCounters struct {
-	Evaluations, Matches, Alerts, Errors int64
-	LastError                            string
+	Evaluations, Matches, Alerts, Suppressed, Errors int64
+	LastError                                        string
 }
 
 // statefulEval evaluates the invigil rules of a set over one partition. It
@@ -20,6 +20,8 @@ type RuleCounters struct {
 type statefulEval struct {
 	set    *statefulSet
 	active Memory
+	memory statefulMemory
+	now    int64 // stream time of the last event
 	run    *whenRunner
 	counts []RuleCounters // by place in the set
 
@@ -36,7 +38,7 @@ type statefulEval struct {
 
 // newStatefulEval returns the evaluator of a set's invigil rules.
 func newStatefulEval(s *Set, mem, active Memory) (*statefulEval, error) {
-	e := &statefulEval{active: active, run: newWhenRunner(s.opts.Zone)}
+	e := &statefulEval{active: active, memory: statefulMemory{mem: mem}, run: newWhenRunner(s.opts.Zone)}
 	return e, e.swap(s)
 }
 
@@ -52,8 +54,9 @@ func (e *statefulEval) swap(s *Set) error {
 	return nil
 }
 
-// flush has nothing to write: onsets are written as they begin and end.
-func (e *statefulEval) flush() error { return nil }
+// flush drops what rule memory need not hold any longer; everything else is
+// written as it happens.
+func (e *statefulEval) flush() error { return e.memory.prune(e.set, e.now) }
 
 // eval evaluates the rules over the deltas of one event and appends their
 // alerts in load order. An error is a failure of the memory.
@@ -83,7 +86,7 @@ func (e *statefulEval) eval(in *Input, out []Alert) ([]Alert, error) {
 
 // begin sets the scope up for one event.
 func (e *statefulEval) begin(in *Input, out []Alert) {
-	e.in, e.out, e.orders = in, out, e.orders[:0]
+	e.in, e.out, e.orders, e.now = in, out, e.orders[:0], in.StreamTime
 	s := &e.run.scope
 	s.nextEvent()
 	s.event, s.lists, s.inventory = in.Event, in.Lists, in.Inventory
@@ -205,27 +208,59 @@ func (e *statefulEval) rule(r *statefulRule, number int32, d *syscollector.Delta
 	}
 	count.Matches++
 	if r.every {
-		e.fire(r, number, d)
-		return nil
+		_, err := e.begun(r, number, d)
+		return err
 	}
 	e.holds[number] = true
 	e.touched = append(e.touched, number)
 	if slices.Contains(d.Active, r.fingerprint) {
 		return nil
 	}
-	description := e.fire(r, number, d)
+	onset, err := e.begun(r, number, d)
+	if err != nil {
+		return err
+	}
 	if d.Change == syscollector.Removed {
 		return nil // there is no item left on which it could stand
 	}
 	d.Active = append(slices.Clip(d.Active), r.fingerprint)
 	slices.Sort(d.Active)
-	a := e.onset(r, d)
-	a.Description = description
-	e.key, e.value = a.appendKey(e.key[:0]), a.appendValue(e.value[:0])
+	if r.window != nil {
+		return nil // counted, not shown: one onset alone is nothing to see
+	}
+	e.key, e.value = onset.appendKey(e.key[:0]), onset.appendValue(e.value[:0])
 	if err := e.active.Set(e.key, e.value); err != nil {
 		return fmt.Errorf("write active onset of rule %s: %w", r.id, err)
 	}
 	return nil
+}
+
+// begun takes a match (every) or an onset through correlate and suppress to
+// its alert, and returns the entry for the index of active onsets.
+func (e *statefulEval) begun(r *statefulRule, number int32, d *syscollector.Delta) (ActiveOnset, error) {
+	s := &e.run.scope
+	if r.window != nil {
+		if enough, err := e.memory.counted(r, s, e.in.StreamTime); err != nil || !enough {
+			return ActiveOnset{}, err
+		}
+	}
+	onset := e.onset(r, d)
+	onset.Description = r.description.expand(s)
+	suppressed := 0
+	if r.quiet != nil && e.alerts(r.level) {
+		held, before, err := e.memory.quietNow(r, s, e.in.StreamTime)
+		if err != nil {
+			return onset, err
+		}
+		if held {
+			e.counts[number].Suppressed++
+			onset.Resolve = false // who was not told of the begin is not told of the end
+			return onset, nil
+		}
+		suppressed = before
+	}
+	e.fire(r, number, d, onset.Description, suppressed)
+	return onset, nil
 }
 
 func (e *statefulEval) onset(r *statefulRule, d *syscollector.Delta) ActiveOnset {

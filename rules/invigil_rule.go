@@ -33,8 +33,12 @@ type statefulRule struct {
 	onUnchanged, onRemoved bool
 	volatile               bool // reads a volatile column
 
-	// fingerprint identifies the onset: what an active one survives with.
-	fingerprint uint64
+	window *window // nil = no correlate
+	quiet  *quiet  // nil = no suppress
+
+	// fingerprint identifies the onset: what an active one survives with;
+	// definition what correlate and suppress remember, too.
+	fingerprint, definition uint64
 }
 
 // compileStateful compiles one rule of the invigil dialect; the diagnostics say
@@ -51,22 +55,83 @@ func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diag
 	diags = append(diags, found...)
 	var uses []whenUse
 	if w != nil {
-		uses = w.uses
+		uses = slices.Clip(w.uses)
 	}
-	table, found := ruleTable(r, append(slices.Clip(uses), textUses...), w != nil)
+	rule := &statefulRule{decl: r, id: r.ID, level: r.Level, when: w, description: description}
+	named, found := rule.compileMemory(r)
+	diags = append(diags, found...)
+	table, found := ruleTable(r, append(append(uses, textUses...), named...), w != nil)
 	diags = append(diags, found...)
 	if len(diags) > 0 {
 		return nil, diags
 	}
-	rule := &statefulRule{
-		decl: r, id: r.ID, level: r.Level, table: table, when: w, description: description,
-		lists: w.facts.lists, every: decl.Alert == "every", resolve: decl.Resolve,
-		onRemoved: w.facts.history, volatile: w.facts.volatile,
-	}
+	rule.table, rule.lists = table, w.facts.lists
+	rule.every, rule.resolve = decl.Alert == "every", decl.Resolve && rule.window == nil
+	rule.onRemoved, rule.volatile = w.facts.history, w.facts.volatile
 	rule.groups, rule.compliance = splitGroups(strings.Join(decl.Groups, ","), env.opts.Compat)
 	rule.onUnchanged = rule.every || w.facts.history || w.facts.event || w.facts.volatile
-	rule.fingerprint = onsetFingerprint(r.ID, r.When.Value, table.String())
+	rule.fingerprint = fingerprintOf(r.ID, strings.TrimSpace(r.When.Value), table.String(), namesOf(rule.by()))
+	rule.definition = rule.fingerprint
+	if w := rule.window; w != nil {
+		rule.definition = fingerprintOf(fmt.Sprint(rule.definition), fmt.Sprint(w.count, w.within), namesOf(w.by), decl.Correlate.Distinct)
+	}
+	if q := rule.quiet; q != nil {
+		rule.definition = fingerprintOf(fmt.Sprint(rule.definition), fmt.Sprint(q.lasts), namesOf(q.by))
+	}
 	return rule, nil
+}
+
+// by returns the names that the rule's onsets are told apart by, beside its
+// rows.
+func (r *statefulRule) by() []*whenName {
+	if r.window != nil {
+		return r.window.by
+	}
+	return nil
+}
+
+func namesOf(names []*whenName) string {
+	var b strings.Builder
+	for _, n := range names {
+		b.WriteString(n.name)
+		b.WriteByte(',')
+	}
+	return b.String()
+}
+
+// compileMemory compiles correlate and suppress.
+func (r *statefulRule) compileMemory(decl *rulefile.Rule) (uses []whenUse, diags source.Diagnostics) {
+	names := allWhenNames()
+	resolve := func(key, name string) *whenName {
+		pos := keyPosition(decl, key)
+		n := names.lookup(name)
+		if n == nil {
+			d := source.Diagnostic{Pos: pos, Severity: source.Error, Rule: decl.ID}
+			d.Message, d.Hint = names.unknown(name)
+			diags = append(diags, d)
+			return nil
+		}
+		uses = append(uses, whenUse{n, pos})
+		return n
+	}
+	all := func(key string, list []string) (out []*whenName) {
+		for _, name := range list {
+			if n := resolve(key, name); n != nil {
+				out = append(out, n)
+			}
+		}
+		return out
+	}
+	if c := decl.Invigil.Correlate; c != nil {
+		r.window = &window{count: c.Count, within: c.Within, by: all("correlate.by", c.By)}
+		if c.Distinct != "" {
+			r.window.distinct = resolve("correlate.distinct", c.Distinct)
+		}
+	}
+	if q := decl.Invigil.Suppress; q != nil {
+		r.quiet = &quiet{lasts: q.For, by: all("suppress.by", q.By)}
+	}
+	return uses, diags
 }
 
 // info describes the rule.
@@ -77,12 +142,11 @@ func (r *statefulRule) info() RuleInfo {
 	}
 }
 
-// onsetFingerprint identifies an onset by rule id, condition and table; level
-// and text may change without ending it.
-func onsetFingerprint(id, when, table string) uint64 {
+// fingerprintOf identifies a sequence of texts.
+func fingerprintOf(parts ...string) uint64 {
 	var h xxhash.Digest
 	h.Reset()
-	for _, part := range []string{id, strings.TrimSpace(when), table} {
+	for _, part := range parts {
 		_, _ = h.WriteString(fmt.Sprintf("%d:", len(part)))
 		_, _ = h.WriteString(part)
 	}
@@ -99,8 +163,6 @@ func unsupportedKeys(r *rulefile.Rule) (diags source.Diagnostics) {
 	}{
 		{"scope", "scope: agent", d.Scope == "agent"},
 		{"items", "items", d.Items.Value != ""},
-		{"correlate", "correlate", d.Correlate != nil},
-		{"suppress", "suppress", d.Suppress != nil},
 	} {
 		if !k.given {
 			continue

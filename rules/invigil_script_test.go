@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -18,6 +19,8 @@ import (
 //	put T KEY [change=C] [agent=A]   stores a row from name=value lines, shows its alerts
 //	remove T KEY                removes a row
 //	event                       one event of several "put T KEY name=value…" lines
+//	wait DURATION               the time until the next event
+//	memory                      how many records rule memory holds
 //	active                      the index of active onsets
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/invigil/scripts", func(t *testing.T, path string) {
@@ -35,6 +38,22 @@ func TestScripts(t *testing.T) {
 					p.swap(set)
 				}
 				return "ok\n"
+			case "wait":
+				after, err := time.ParseDuration(d.CmdArgs[0].Key)
+				if err != nil {
+					return err.Error()
+				}
+				p.time += after.Milliseconds() - 1000 // each event takes a second
+				return ""
+			case "memory":
+				if err := p.eval.Flush(); err != nil {
+					return err.Error()
+				}
+				n := 0
+				for range p.mem.Scan(nil) {
+					n++
+				}
+				return fmt.Sprintf("%d records\n", n)
 			case "put":
 				table, key := scriptTarget(t, d)
 				p.agent.ID = "001"

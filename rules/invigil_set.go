@@ -10,7 +10,11 @@ type statefulSet struct {
 	// onsets finds an onset rule by its fingerprint, ids a rule by its id.
 	onsets map[uint64]int32
 	ids    map[string]struct{}
-	opts   Options
+	// definitions finds the rules with a memory by what their records begin
+	// with; remembers tells whether there are any.
+	definitions map[uint64]*statefulRule
+	remembers   bool
+	opts        Options
 }
 
 // tableRules are the rules of one table. Numbers of the index count in rules.
@@ -26,6 +30,7 @@ func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
 	ss := &statefulSet{
 		rules: rules, opts: o,
 		onsets: make(map[uint64]int32), ids: make(map[string]struct{}, len(rules)),
+		definitions: make(map[uint64]*statefulRule),
 	}
 	for i, r := range rules {
 		t := ss.tables[r.table]
@@ -37,6 +42,10 @@ func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
 		t.numbers = append(t.numbers, int32(i))
 		t.volatile = t.volatile || r.volatile
 		ss.ids[r.id] = struct{}{}
+		if r.window != nil || r.quiet != nil {
+			ss.definitions[r.definition] = r
+			ss.remembers = true
+		}
 		if !r.every {
 			ss.onsets[r.fingerprint] = int32(i)
 		}
