@@ -25,7 +25,7 @@ type SourceOptions struct {
 	OnTruncated     Policy // the log ends before the position: Continue (restart) or Stop
 
 	SessionTimeout    time.Duration // 45 s: a silent member loses its partitions after this
-	HeartbeatInterval time.Duration // 3 s
+	HeartbeatInterval time.Duration // 3 s, at most a third of the session
 	RebalanceTimeout  time.Duration // 60 s: how long members have to finish a batch when partitions move
 	JoinBackoff       time.Duration // 500 ms between attempts to join
 	WatchInterval     time.Duration // 5 s between looks for new topics and partitions
@@ -50,7 +50,7 @@ func (o *SourceOptions) defaults() {
 		}
 	}
 	set(&o.SessionTimeout, 45*time.Second)
-	set(&o.HeartbeatInterval, 3*time.Second)
+	set(&o.HeartbeatInterval, min(3*time.Second, o.SessionTimeout/3))
 	set(&o.RebalanceTimeout, 60*time.Second)
 	set(&o.JoinBackoff, 500*time.Millisecond)
 	set(&o.WatchInterval, 5*time.Second)

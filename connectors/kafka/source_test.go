@@ -628,7 +628,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"no group", func(o *kafka.SourceOptions) { o.Group = "" }, "no consumer group"},
 		{"no broker", func(o *kafka.SourceOptions) { o.Brokers = nil }, "no brokers"},
 		{"broker without a port", func(o *kafka.SourceOptions) { o.Brokers = []string{"kafka"} }, "want host:port"},
-		{"heartbeat slower than the session", func(o *kafka.SourceOptions) { o.SessionTimeout = time.Second }, "a third of it"},
+		{"heartbeat slower than the session", func(o *kafka.SourceOptions) { o.SessionTimeout, o.HeartbeatInterval = time.Second, time.Second }, "a third of it"},
 		{"unknown mechanism", func(o *kafka.SourceOptions) { o.SASL = &kafka.SASL{Mechanism: "GSSAPI"} }, "SCRAM-SHA-512"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
