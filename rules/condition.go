@@ -69,7 +69,7 @@ func (c *conditionCompiler) compile(r *rulefile.Rule) (condition, source.Diagnos
 	}
 	var cond condition
 	var ds source.Diagnostics
-	for _, node := range conjunctsOf(tree.Node, nil) {
+	for _, node := range conjuncts(tree.Node, nil) {
 		w := conditionRewriter{c: c, rule: r, text: text}
 		rewritten := w.rewrite(node)
 		ds = append(ds, w.ds...)
@@ -113,14 +113,6 @@ func atomEnv(f func(int) bool) map[string]any {
 		f = func(int) bool { return false }
 	}
 	return map[string]any{atomName: f}
-}
-
-// conjunctsOf appends the operands of a conjunction, left to right.
-func conjunctsOf(n ast.Node, list []ast.Node) []ast.Node {
-	if b, ok := n.(*ast.BinaryNode); ok && isAnd(b.Operator) {
-		return conjunctsOf(b.Right, conjunctsOf(b.Left, list))
-	}
-	return append(list, n)
 }
 
 func isAnd(op string) bool { return op == "and" || op == "&&" }

@@ -67,7 +67,7 @@ func DecodeAlert(b []byte) (*Alert, error) {
 		return nil, fmt.Errorf("decode alert: format %d is not known to this program: use the version that wrote it, or a newer one", b[0])
 	}
 	a := &Alert{}
-	r := alertReader{b: b[1+copy(a.Hash[:], b[1:]):]}
+	r := alertReader{byteReader{b: b[1+copy(a.Hash[:], b[1:]):]}}
 	a.Time = r.int()
 	a.Origin.Topic = r.string()
 	a.Origin.Partition = int32(r.int())
@@ -179,57 +179,8 @@ func (w *alertWriter) data(list []Datum) {
 	}
 }
 
-// alertReader reads canonical bytes; after damage it is bad and reads zeroes.
-type alertReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *alertReader) fail() {
-	r.bad, r.b = true, nil
-}
-
-func (r *alertReader) int() int64 {
-	n, size := binary.Varint(r.b)
-	if size <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[size:]
-	return n
-}
-
-// len reads a length. Each element takes at least a byte, so that damage
-// cannot ask for more memory than there are bytes.
-func (r *alertReader) len() int {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > uint64(len(r.b)-size) {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[size:]
-	return int(n)
-}
-
-func (r *alertReader) string() string {
-	n := r.len()
-	if r.bad {
-		return ""
-	}
-	s := string(r.b[:n])
-	r.b = r.b[n:]
-	return s
-}
-
-func (r *alertReader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail()
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
+// alertReader reads canonical bytes.
+type alertReader struct{ byteReader }
 
 func (r *alertReader) bool() bool { return r.byte() != 0 }
 

@@ -186,7 +186,7 @@ func (h *history) load() error {
 		return err
 	}
 	if ok {
-		d := decoder{b: value}
+		d := byteReader{b: value}
 		if h.first, h.next = d.uint(), d.uint(); d.bad {
 			return errMemory
 		}
@@ -196,7 +196,7 @@ func (h *history) load() error {
 			return errMemory
 		}
 		e := &remembered{seq: binary.BigEndian.Uint64(key[2:]), values: make([]trackedValue, len(h.set.tracked)), written: true}
-		d := decoder{b: value[8:]}
+		d := byteReader{b: value[8:]}
 		e.rule = h.set.byID[int(d.uint())]
 		e.time, e.mark, e.agent, e.log = d.int(), int(d.uint()), d.string(), d.string()
 		for len(d.b) > 0 {

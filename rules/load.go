@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,7 +78,8 @@ func Load(paths []string, o Options) (*Set, source.Diagnostics) {
 
 // pathError leaves out the path, which the diagnostic's position names.
 func pathError(err error) string {
-	if pe, ok := err.(*os.PathError); ok {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
 		return "the file cannot be read: " + pe.Err.Error()
 	}
 	return err.Error()

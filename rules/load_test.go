@@ -165,3 +165,56 @@ func TestFailuresOfTheMemoryAreReturned(t *testing.T) {
 		t.Error("damaged memory was read")
 	}
 }
+
+// TestRulesAtManyPlacesAreTriedOnce builds a tree whose walk would take 2^40
+// steps if each place of a rule were tried by itself.
+func TestRulesAtManyPlacesAreTriedOnce(t *testing.T) {
+	f := &rulefile.File{Name: "deep.yml", Dialect: rulefile.Wazuh4}
+	for i := range 40 {
+		f.Rules = append(f.Rules, &rulefile.Rule{
+			ID: fmt.Sprint(100000 + i), Level: 5, Description: rulefile.Text{Value: "x"},
+			Wazuh: &rulefile.Wazuh{
+				Parent: rulefile.Parent{Level: 1}, NoAlert: true, DecodedAs: "syscollector",
+				Frequency: -1, Timeframe: -1, Ignore: -1, MaxSize: -1, Accuracy: -1,
+			},
+		})
+	}
+	e, inputs := evaluatorOf(t, f), benchInputs(t)
+	if out, err := e.Eval(inputs[0]); err != nil || len(out) > 0 {
+		t.Error(out, err)
+	}
+}
+
+func FuzzCondition(f *testing.F) {
+	for _, when := range []string{
+		`osregex("port.state", "^a$") and not cdb("l", "port.state")`, `(osmatch(log, "a", true) or pcre2("type", "b")) && true`,
+		`ip(srcip, "10.0.0.0/8", "any", false)`, `equal(action, bytes("c3 28"))`, `filter([1], osregex(#, "a"))`, `osregex()`, `a.b("x")`, `osregex("a", "b"; 1`,
+	} {
+		f.Add(when)
+	}
+	events := benchInputs(f)
+	f.Fuzz(func(t *testing.T, when string) {
+		file := manyRules(1)
+		file.Rules[0].When.Value = when
+		set, ds := rules.LoadFiles([]*rulefile.File{file}, rules.Options{Lists: randomLists})
+		if ds.Err() != nil {
+			return
+		}
+		e, err := set.NewEvaluator(&memory{}, &memory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range events {
+			plain, err := e.Eval(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			matched := len(plain) > 0
+			traced := *in
+			traced.Trace = &rules.Trace{}
+			if out, err := e.Eval(&traced); err != nil || len(out) > 0 != matched {
+				t.Fatalf("explained %v, evaluated %v: %v", len(out) > 0, matched, err)
+			}
+		}
+	})
+}

@@ -363,6 +363,11 @@ func (b *treeBuilder) build() *wazuhSet {
 	for _, r := range s.rules {
 		r.live = liveRules(r.children)
 	}
+	pure := make([]bool, len(s.rules))
+	for i, r := range slices.Backward(s.rules) { // children were loaded behind their parents
+		pure[i] = r.corr == nil && !r.checkDiff && !slices.ContainsFunc(r.children, func(c *wazuhRule) bool { return !pure[c.slot] })
+		r.repeats = pure[i] && r.places > 1
+	}
 	for _, r := range s.rules {
 		if r.index = newLevelIndex(r.live, s.atoms); r.index == nil {
 			continue

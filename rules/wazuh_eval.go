@@ -38,6 +38,9 @@ type wazuhEval struct {
 	// memo holds the answers of atoms: stamp<<1, plus 1 if true.
 	memo  []uint32
 	stamp uint32
+	// failed holds, by slot, the stamp of the event that a rule at several
+	// places gave nothing for: without it their number multiplies.
+	failed []uint32
 
 	candidates []int32
 	fold       []byte
@@ -50,7 +53,7 @@ type trackedValue struct {
 }
 
 func newWazuhEval(set *wazuhSet, opts *Options, memory Memory) (*wazuhEval, error) {
-	w := &wazuhEval{set: set, opts: opts, memo: make([]uint32, len(set.atoms)), counts: make([]RuleCounters, len(set.rules)), values: make([]trackedValue, len(set.tracked))}
+	w := &wazuhEval{set: set, opts: opts, memo: make([]uint32, len(set.atoms)), counts: make([]RuleCounters, len(set.rules)), failed: make([]uint32, len(set.rules)), values: make([]trackedValue, len(set.tracked))}
 	w.env = atomEnv(func(k int) bool { return w.atom(int32(k)) })
 	var err error
 	if w.mem, err = loadWazuhMemory(set, memory); err != nil {
@@ -68,6 +71,7 @@ func (w *wazuhEval) eval(in *Input, out []Alert) ([]Alert, error) {
 	w.candidates = w.candidates[:0]
 	if w.stamp++; w.stamp == 1<<31 {
 		clear(w.memo)
+		clear(w.failed)
 		w.stamp = 1
 	}
 	for _, root := range w.set.roots {
@@ -84,6 +88,16 @@ func (w *wazuhEval) eval(in *Input, out []Alert) ([]Alert, error) {
 // try evaluates a rule and what hangs below it. It returns the rule that the
 // event ends at and the one directly above it, nil for none.
 func (w *wazuhEval) try(r *wazuhRule) (final, above *wazuhRule) {
+	if r.repeats {
+		if w.failed[r.slot] == w.stamp {
+			return nil, nil
+		}
+		defer func() {
+			if final == nil {
+				w.failed[r.slot] = w.stamp
+			}
+		}()
+	}
 	count := &w.counts[r.slot]
 	count.Evaluations++
 	if !w.match(r) {

@@ -62,7 +62,7 @@ func loadWazuhMemory(set *wazuhSet, mem Memory) (*wazuhMemory, error) {
 			m.stale = append(m.stale, slices.Clone(key))
 			continue
 		}
-		d := decoder{b: value[8:]}
+		d := byteReader{b: value[8:]}
 		s := ruleState{fired: d.uint(), windowOpen: d.uint() != 0, windowStart: d.int(), firstAbove: int(d.uint())}
 		if d.bad {
 			return nil, errMemory
@@ -150,42 +150,4 @@ func (m *wazuhMemory) addLine(line string) error {
 		return err
 	}
 	return m.mem.Set(m.lineKey(line), []byte{1})
-}
-
-// decoder reads the numbers and strings of a record; after damage it is bad
-// and reads zeroes.
-type decoder struct {
-	b   []byte
-	bad bool
-}
-
-func (d *decoder) take(n int) {
-	if n <= 0 {
-		d.b, d.bad = nil, true
-		return
-	}
-	d.b = d.b[n:]
-}
-
-func (d *decoder) uint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	d.take(n)
-	return v
-}
-
-func (d *decoder) int() int64 {
-	v, n := binary.Varint(d.b)
-	d.take(n)
-	return v
-}
-
-func (d *decoder) string() string {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.b, d.bad = nil, true
-		return ""
-	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
 }

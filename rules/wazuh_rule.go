@@ -35,6 +35,9 @@ type wazuhRule struct {
 	children    []*wazuhRule
 	live        []*wazuhRule // the children that can match an inventory event
 	index       *levelIndex  // over live, nil for few
+	// repeats is set for a rule at several places whose answer is the same at
+	// each of them within one event: nothing from here down has an effect.
+	repeats bool
 
 	decodedAs string
 	cond      condition

@@ -16,7 +16,6 @@ import (
 // flow is the state of one scripted flow: a set over a rule memory.
 type flow struct {
 	t       *testing.T
-	compat  syscollector.Compat
 	opts    rules.Options
 	lists   lists
 	mem     *memory
