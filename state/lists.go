@@ -59,11 +59,13 @@ type ListInfo struct {
 	Keys        int
 	Dropped     int    // lines of its text that are no record
 	Fingerprint uint64 // of kind, fold, keys and values, whatever their order
+	bytes       int    // of keys and values
 }
 
-// smallList is up to how many keys a list is held in memory; a longer one is
-// read from the store, but for kind cidr.
-const smallList = 50_000
+// maxListBytes is up to how many bytes of keys and values a list is held in
+// memory, where a lookup takes 0.1 µs; a larger one is read from the store,
+// which takes some 10 µs, but for kind cidr.
+const maxListBytes = 96 << 20
 
 // Lists are the lists of a store. Each load of a list is a generation of its
 // own in the store, swapped in at once. Methods are safe for concurrent use.
@@ -116,7 +118,7 @@ func (l *Lists) load(info ListInfo, dropped *int, next func() (key, value []byte
 	defer l.mu.Unlock()
 	l.collect()
 	l.gen++
-	b := &listBuilder{s: l.s, gen: l.gen, list: newList(l.s, info, l.gen)}
+	b := &listBuilder{s: l.s, gen: l.gen, list: newList(l.s, info, l.gen), limit: l.s.opts.listBytes()}
 	for {
 		key, value, err := next()
 		if errors.Is(err, io.EOF) {
@@ -297,8 +299,17 @@ type listBuilder struct {
 	key   []byte
 	hash  []byte
 	sum   uint64
+	limit int // of bytes in memory
 	seeds [2]maphash.Seed
 	seen  map[[2]uint64]struct{} // what the keys hash to, once there are too many to hold
+}
+
+// spill gives up the list's memory: of its keys only what they hash to is kept.
+func (b *listBuilder) spill() {
+	b.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+	b.seen = make(map[[2]uint64]struct{}, 2*b.list.keys.n)
+	b.list.keys.all(func(key string) { b.seen[b.hashes(key)] = struct{}{} })
+	b.list.keys = nil
 }
 
 // hashes of two keys are the same for the same key only: 128 bits, seeded.
@@ -320,13 +331,8 @@ func (b *listBuilder) add(key, value []byte) error {
 			return nil
 		}
 		b.list.keep(name, string(value))
-		if !b.list.inMemory() {
-			b.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
-			b.seen = make(map[[2]uint64]struct{}, 2*smallList)
-			for k := range b.list.small {
-				b.seen[b.hashes(k)] = struct{}{}
-			}
-			b.list.small = nil
+		if b.list.keys != nil && b.list.info.bytes > b.limit {
+			b.spill()
 		}
 	} else {
 		h := b.hashes(name)
@@ -334,8 +340,7 @@ func (b *listBuilder) add(key, value []byte) error {
 			return nil
 		}
 		b.seen[h] = struct{}{}
-		b.list.info.Keys++
-		b.list.noteLength(len(name))
+		b.list.note(name, string(value))
 	}
 	b.hash = append(appendText(b.hash[:0], name), value...)
 	b.sum += xxhash.Sum64(b.hash)
@@ -394,7 +399,7 @@ func (b *listBuilder) abandon() error {
 }
 
 // A list's entry in the catalogue, format 1: kind, fold, generation, keys,
-// dropped lines, fingerprint (uvarints), lengths of keys (uvarints; kind
+// dropped lines, fingerprint, bytes (uvarints), lengths of keys (uvarints; kind
 // prefix).
 const catalogueFormat = 1
 
@@ -408,6 +413,7 @@ func (l *list) appendCatalogue(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(l.info.Keys))
 	b = binary.AppendUvarint(b, uint64(l.info.Dropped))
 	b = binary.AppendUvarint(b, l.info.Fingerprint)
+	b = binary.AppendUvarint(b, uint64(l.info.bytes))
 	for _, n := range l.lengths {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
@@ -427,7 +433,7 @@ func decodeCatalogue(s *Store, key string, value []byte) (*list, error) {
 	gen := c.uvarint()
 	l := newList(s, info, gen)
 	l.info.Keys, l.info.Dropped = int(c.uvarint()), int(c.uvarint())
-	l.info.Fingerprint = c.uvarint()
+	l.info.Fingerprint, l.info.bytes = c.uvarint(), int(c.uvarint())
 	for len(c.rest) > 0 {
 		l.lengths = append(l.lengths, int(c.uvarint()))
 	}

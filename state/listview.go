@@ -94,7 +94,7 @@ type list struct {
 	s       *Store
 	info    ListInfo
 	gen     uint64
-	small   map[string]string   // nil = read the store
+	keys    *keyTable           // nil = read the store
 	table   *bart.Table[string] // kind cidr
 	lengths []int               // of keys, longest first; kind prefix
 }
@@ -104,21 +104,21 @@ func newList(s *Store, info ListInfo, gen uint64) *list {
 	if info.Kind == ListCIDR {
 		l.table = new(bart.Table[string])
 	} else {
-		l.small = make(map[string]string)
+		l.keys = newKeyTable()
 	}
 	return l
 }
 
 // inMemory reports whether lookups do not read the store.
-func (l *list) inMemory() bool { return l.table != nil || l.info.Keys <= smallList }
+func (l *list) inMemory() bool { return l.table != nil || l.keys != nil }
 
-// fill reads the list from the store if it is held in memory.
+// fill reads the list from the store if it is to be held in memory.
 func (l *list) fill() error {
-	if !l.inMemory() {
-		l.small = nil
+	if l.info.bytes > l.s.opts.listBytes() && l.table == nil {
+		l.keys = nil
 		return nil
 	}
-	l.info.Keys, l.lengths = 0, nil
+	l.info.Keys, l.info.bytes, l.lengths = 0, 0, nil
 	prefix := generationKey(nil, l.gen)
 	return l.s.scan(prefix, func(key, value []byte) error {
 		l.keep(string(key[len(prefix):]), string(value))
@@ -144,19 +144,25 @@ func (l *list) has(name string) bool {
 		_, ok := l.table.Get(netip.MustParsePrefix(name))
 		return ok
 	}
-	_, ok := l.small[name]
+	_, ok := l.keys.get(name)
 	return ok
 }
 
 // keep puts a key in normal form into memory.
 func (l *list) keep(name, value string) {
-	l.info.Keys++
-	l.noteLength(len(name))
+	l.note(name, value)
 	if l.table != nil {
 		l.table.Insert(netip.MustParsePrefix(name), value)
 		return
 	}
-	l.small[name] = value
+	l.keys.add(name, value)
+}
+
+// note counts a key.
+func (l *list) note(name, value string) {
+	l.info.Keys++
+	l.info.bytes += len(name) + len(value)
+	l.noteLength(len(name))
 }
 
 func (l *list) noteLength(n int) {
@@ -199,9 +205,8 @@ var listKeys = sync.Pool{New: func() any { return new([]byte) }}
 // exact looks a key in normal form up. A failure of the store is logged and the
 // key is not found.
 func (l *list) exact(name string) (string, bool) {
-	if l.small != nil {
-		value, ok := l.small[name]
-		return value, ok
+	if l.keys != nil {
+		return l.keys.get(name)
 	}
 	buf := listKeys.Get().(*[]byte)
 	defer listKeys.Put(buf)

@@ -28,7 +28,7 @@ var (
 )
 
 const (
-	defaultCache = 128 << 20
+	defaultCache = 192 << 20
 	memTableSize = 64 << 20
 )
 
@@ -37,9 +37,17 @@ type Options struct {
 	FS         vfs.FS        // nil = the disk
 	ReadOnly   bool          // the directory must exist and not be in use; nothing is written
 	History    time.Duration // how long before images are kept; 0 = none
-	CacheBytes int64         // block cache; 0 = 128 MiB
+	CacheBytes int64         // block cache; 0 = 192 MiB
+	ListBytes  int           // up to how many bytes a list is held in memory; 0 = 96 MiB
 	Logger     *slog.Logger  // nil = silent
 	Fatal      func(error)   // called before the panic when the store cannot go on: disk full, I/O error
+}
+
+func (o *Options) listBytes() int {
+	if o.ListBytes > 0 {
+		return o.ListBytes
+	}
+	return maxListBytes
 }
 
 // Store is one state directory. Its methods are safe for concurrent use.
