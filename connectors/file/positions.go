@@ -17,6 +17,9 @@ import (
 // under the same path.
 const fingerprintBytes = 1024
 
+// emptySum is the fingerprint of no bytes.
+const emptySum = "e3b0c44298fc1c149afbf4c8996fb924"
+
 // position is how far a followed file was read.
 type position struct {
 	Offset int64  `json:"offset"` // bytes

@@ -106,7 +106,8 @@ func (t *tail) Read(ctx context.Context) ([]connectors.Message, error) {
 		}
 		p.collect(t.lines)
 		if len(p.messages) > 0 {
-			return p.messages, t.mark()
+			t.mark()
+			return p.messages, nil
 		}
 		err := t.lines.fill()
 		if err == nil {
@@ -119,11 +120,17 @@ func (t *tail) Read(ctx context.Context) ([]connectors.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(p.messages) > 0 {
-			return p.messages, t.mark()
+		if len(p.messages) == 0 && !grown {
+			if !t.wait(ctx) {
+				return nil, ctx.Err()
+			}
+			if err := t.checkTruncation(); err != nil {
+				return nil, err
+			}
 		}
-		if !grown && !t.wait(ctx) {
-			return nil, ctx.Err()
+		if len(p.messages) > 0 {
+			t.mark()
+			return p.messages, nil
 		}
 	}
 }
@@ -229,7 +236,7 @@ func (t *tail) openAt(name string, offset int64) error {
 		return err
 	}
 	t.file, t.lines, t.missed = f, newLines(f, offset), false
-	t.head, t.sum = 0, ""
+	t.head, t.sum = 0, emptySum
 	t.parser.modified = max(0, info.ModTime().UnixMilli())
 	return nil
 }
@@ -275,15 +282,28 @@ func (t *tail) atEnd() (bool, error) {
 		t.rotated = true // once more to the end, then on to the new one
 		return true, nil
 	}
-	t.parser.modified = max(0, there.ModTime().UnixMilli())
-	if there.Size() < t.lines.offset {
-		t.log.Warn("the file was truncated, reading it from its start", "size", there.Size(), "position", t.lines.position())
-		if line, ok := t.lines.rest(); ok {
-			t.parser.add(line)
-		}
-		return true, t.rewind()
-	}
 	return false, nil
+}
+
+// checkTruncation looks, before more is read, whether the file was cut and
+// perhaps written anew: it is shorter than what was read, or its head is
+// another.
+func (t *tail) checkTruncation() error {
+	info, err := t.file.Stat()
+	if err != nil {
+		return fmt.Errorf("following %s: %w", t.path, err)
+	}
+	t.parser.modified = max(0, info.ModTime().UnixMilli())
+	if info.Size() >= t.lines.offset {
+		if sum, err := fingerprint(t.file, t.head); err == nil && sum == t.sum {
+			return nil
+		}
+	}
+	t.log.Warn("the file was truncated, reading it from its start", "size", info.Size(), "position", t.lines.position())
+	if line, ok := t.lines.rest(); ok {
+		t.parser.add(line)
+	}
+	return t.rewind()
 }
 
 func (t *tail) rewind() error {
@@ -291,26 +311,28 @@ func (t *tail) rewind() error {
 		return fmt.Errorf("following %s: %w", t.path, err)
 	}
 	t.lines = newLines(t.file, 0)
-	t.head, t.sum = 0, ""
+	t.head, t.sum = 0, emptySum
 	return nil
 }
 
 // mark notes where a batch ended.
-func (t *tail) mark() error {
-	if t.positions.path == "" || t.file == nil {
-		return nil
+func (t *tail) mark() {
+	if t.file == nil {
+		return
 	}
 	at := position{Offset: t.lines.position(), Line: t.parser.line}
 	if head := min(at.Offset, fingerprintBytes); head > t.head {
 		sum, err := fingerprint(t.file, head)
 		if err != nil {
-			return nil // truncated meanwhile: the next batch has a mark again
+			return // truncated meanwhile: the next batch has a mark again
 		}
 		t.head, t.sum = head, sum
 	}
+	if t.positions.path == "" {
+		return
+	}
 	at.Head, at.Sum = t.head, t.sum
 	t.marks = append(t.marks, at)
-	return nil
 }
 
 // wait returns true when something may have happened to the path.
