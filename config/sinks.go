@@ -16,7 +16,7 @@ func (v *validator) sinks(c *Config) {
 		s, path := &c.Sinks[i], fmt.Sprintf("sinks.%d", i)
 		name, given := v.sink(s, c, path)
 		if given != 1 {
-			v.errorf(path, "write one of file, kafka, webhook and stdout an entry", "this sink has %d kinds", given)
+			v.errorf(path, "write an entry a sink", "a sink is one of file, kafka, webhook and stdout, this one has %d of them", given)
 		}
 		if s.Name == "" {
 			s.Name = name
