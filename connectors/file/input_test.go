@@ -178,7 +178,7 @@ func TestALongLineIsOneMessageUpToALimit(t *testing.T) {
 	var sizes []int
 	for {
 		ms, err := in.Read(t.Context())
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -238,7 +238,7 @@ func TestWaitingForTheStandardInputCanBeCutShort(t *testing.T) {
 	if _, err := in.Read(short); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
-	go w.Write([]byte("a\n"))
+	go func() { _, _ = w.Write([]byte("a\n")) }()
 	ms, err := in.Read(t.Context())
 	if err != nil || len(ms) != 1 || string(ms[0].Value) != "a" {
 		t.Fatalf("got %v, %v", ms, err)
@@ -278,7 +278,7 @@ func TestASourceServesTheFilesOnceAndEnds(t *testing.T) {
 		}
 	}
 	boom := errors.New("boom")
-	if err := s.Run(t.Context(), func(context.Context, connectors.Reader) error { return boom }); err != boom {
+	if err := s.Run(t.Context(), func(context.Context, connectors.Reader) error { return boom }); !errors.Is(err, boom) {
 		t.Errorf("got %v, want serve's error", err)
 	}
 }

@@ -354,7 +354,8 @@ func (t *tail) wait(ctx context.Context) bool {
 			if filepath.Clean(e.Name) == filepath.Clean(t.path) {
 				return true
 			}
-		case <-problems:
+		case err := <-problems:
+			t.log.Debug("watching the directory failed, looking anyway", "error", err)
 			return true
 		}
 	}

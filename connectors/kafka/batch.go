@@ -289,7 +289,7 @@ func (k *block) inflate(codec compress.Compression, b []byte) ([]byte, error) {
 		n, err := r.Read(k.arena[len(k.arena):cap(k.arena)])
 		k.arena = k.arena[:len(k.arena)+n]
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return k.arena[start:len(k.arena):len(k.arena)], nil
 		case err != nil:
 			return nil, fmt.Errorf("decompressing %s: %w", codec, err)
@@ -315,7 +315,7 @@ func (w *walk) legacy(b []byte) error {
 	}
 	for {
 		r, err := set.Records.ReadRecord()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

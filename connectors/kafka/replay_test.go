@@ -75,7 +75,7 @@ func TestAReplayAsASourceServesEachPartitionAndCommitsNothing(t *testing.T) {
 		t.Errorf("committed %v, %v", got, err)
 	}
 	boom := errors.New("boom")
-	if err := replay(t, b, time.Time{}).Run(t.Context(), func(context.Context, connectors.Reader) error { return boom }); err != boom {
+	if err := replay(t, b, time.Time{}).Run(t.Context(), func(context.Context, connectors.Reader) error { return boom }); !errors.Is(err, boom) {
 		t.Errorf("got %v, want serve's error", err)
 	}
 }

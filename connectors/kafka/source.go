@@ -211,7 +211,7 @@ func (s *Source) serve(ctx context.Context, generation *kafkago.Generation, read
 	defer cancel()
 	start, said := p.Offset, ""
 	commit := func(next int64) error {
-		err := s.commit(generation, topic, p.ID, next)
+		err := s.commit(ctx, generation, topic, p.ID, next)
 		if err == nil {
 			start = next
 		}
@@ -241,13 +241,13 @@ func (s *Source) serve(ctx context.Context, generation *kafkago.Generation, read
 
 // commit writes an offset to Kafka. A generation that is over no longer owns
 // the partition: its new owner commits, so that is no error.
-func (s *Source) commit(generation *kafkago.Generation, topic string, partition int, next int64) error {
+func (s *Source) commit(ctx context.Context, generation *kafkago.Generation, topic string, partition int, next int64) error {
 	err := generation.CommitOffsets(map[string]map[int]int64{topic: {partition: next}})
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, kafkago.IllegalGeneration), errors.Is(err, kafkago.UnknownMemberId), errors.Is(err, kafkago.RebalanceInProgress):
-		s.o.Logger.Debug("offset not committed, the generation is over", "topic", topic, "partition", partition, "next", next)
+	case ctx.Err() != nil, errors.Is(err, kafkago.IllegalGeneration), errors.Is(err, kafkago.UnknownMemberId), errors.Is(err, kafkago.RebalanceInProgress):
+		s.o.Logger.Debug("offset not committed, the generation is over", "topic", topic, "partition", partition, "next", next, "error", err)
 		return nil
 	}
 	s.o.Hooks.error("commit", err)

@@ -45,7 +45,7 @@ func status(code int, headers ...string) func(http.ResponseWriter) {
 			w.Header().Set(headers[i], headers[i+1])
 		}
 		w.WriteHeader(code)
-		io.WriteString(w, "so it is")
+		_, _ = io.WriteString(w, "so it is")
 	}
 }
 
@@ -142,7 +142,7 @@ func TestTheReceiverSaysHowLongToWait(t *testing.T) {
 				var at []time.Time
 				rt := roundTrip(func(*http.Request) (*http.Response, error) {
 					at = append(at, time.Now())
-					res := &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{}, Body: http.NoBody}
+					res := &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Header: http.Header{}, Body: http.NoBody}
 					if len(at) == 1 {
 						res.StatusCode, res.Status = 429, "429 Too Many Requests"
 						res.Header.Set("Retry-After", tt.value(time.Now()))

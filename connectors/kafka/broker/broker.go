@@ -6,6 +6,7 @@ package broker
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 
@@ -111,7 +112,7 @@ func (b *Broker) CreateTopic(ctx context.Context, topic string, partitions int) 
 			err = kerr.ErrorForCode(t.ErrorCode)
 		}
 	}
-	if err != nil && err != kerr.TopicAlreadyExists {
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("creating topic %s: %w", topic, err)
 	}
 	return nil
