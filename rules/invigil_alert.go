@@ -22,7 +22,7 @@ func (e *statefulEval) fire(r *statefulRule, number int32, d *syscollector.Delta
 	e.counts[number].Alerts++
 	a := e.alert(d, r, statusFiring)
 	a.Rule = AlertRule{ID: r.id, Level: r.level, Description: description}
-	a.Extras.Suppressed = suppressed
+	a.Extras.Suppressed, a.Extras.Items = suppressed, e.items
 	e.add(a, r, number)
 }
 
@@ -105,6 +105,9 @@ func (e *statefulEval) alert(d *syscollector.Delta, r *statefulRule, status stri
 				x.Changed = append(x.Changed, f.Name)
 			}
 		}
+	}
+	if d.Table == syscollector.NoTable {
+		x.Change = "" // about the whole agent: no row, no change
 	}
 	a.Data = rowData(row, ^uint64(0))
 	a.Extras = x

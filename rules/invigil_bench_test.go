@@ -81,6 +81,23 @@ func BenchmarkWhen(b *testing.B) {
 	}
 }
 
+// The agent's own table is asked: 3,000 packages, the one looked for is none
+// of them.
+func BenchmarkTable(b *testing.B) {
+	set := mustLoad(b, ruleWith(`port.local_port == 1514 and any(packages, .name == "x" and .vendor == "y")`), rules.Options{})
+	p := newSmallPartition(b, set)
+	for i := range 3000 {
+		p.put(syscollector.Packages, fmt.Sprint(i), "", "program.name=name-"+fmt.Sprint(i), "program.vendor=y")
+	}
+	in := benchInput(p)
+	b.ReportAllocs()
+	for b.Loop() {
+		if alerts, err := p.eval.Eval(in); err != nil || len(alerts) > 0 {
+			b.Fatal(alerts, err)
+		}
+	}
+}
+
 func BenchmarkLoadStatefulRules(b *testing.B) {
 	f, diags := rulefile.Read(source.File{Name: "r.yml", Data: []byte(manyStateful(1000))})
 	if err := diags.Err(); err != nil {
@@ -125,7 +142,9 @@ func FuzzWhen(f *testing.F) {
 		`version(program.version) < version("1.2~rc1")`, `osregex(port.state, "(a")`, `event.time.Hour() > 3`,
 		`port.state[0:100] == ""`, `changed()`, `listValue("a", port.state) == "b"`, `if port.pid > 1 { true } else { false }`,
 		`map([1], let y = # + port.pid; y) == [2]`, `port.state | upper() | len() > 2`, `sum([port.pid, 1]) > 2; true`, `$env`,
-		`agent.labels["a"] == "b" or "a" in agent.labels`, `0 in port.pid`, `#`, `.name`, `"\xff" == port.state`, `b"x" == b"y"`,
+		`agent.labels["a"] == "b" or "a" in agent.labels`, `0 in port.pid`, `#`, `.name`, `"\xff" == port.state`,
+		`any(packages, .name == "x")`, `none(filter(ports, .pid > 1), lower(.state) == "x")`, `count(ports, any(users, .user_id == 1)) > 2`,
+		`len(ports) > 1 and all(ports, has(.pid))`, `known("ports") or one(ports, .pid == port.pid)`, `any(packages, version(.version) > version("1"))`, `b"x" == b"y"`,
 	} {
 		f.Add(seed)
 	}

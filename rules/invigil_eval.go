@@ -31,7 +31,10 @@ type statefulEval struct {
 	agent   syscollector.Agent
 	in      *Input
 	out     []Alert
-	orders  []int32 // place of each alert's rule, for sorting
+	orders  []int32          // place of each alert's rule, for sorting
+	items   [][]Datum        // of the alert at hand
+	none    syscollector.Row // of rules about the whole agent
+	swept   sweptAgent
 	key     []byte
 	value   []byte
 }
@@ -61,7 +64,7 @@ func (e *statefulEval) flush() error { return e.memory.prune(e.set, e.now) }
 // eval evaluates the rules over the deltas of one event and appends their
 // alerts in load order. An error is a failure of the memory.
 func (e *statefulEval) eval(in *Input, out []Alert) ([]Alert, error) {
-	if len(in.Deltas) == 0 {
+	if len(in.Deltas) == 0 && len(e.set.agents) == 0 {
 		return out, nil
 	}
 	e.begin(in, out)
@@ -75,6 +78,9 @@ func (e *statefulEval) eval(in *Input, out []Alert) ([]Alert, error) {
 		if err := e.row(t, d); err != nil {
 			return out, err
 		}
+	}
+	if err := e.agentRules(); err != nil {
+		return out, err
 	}
 	out = e.out
 	if len(out)-first > 1 {
@@ -192,21 +198,9 @@ func (e *statefulEval) sees(r *statefulRule, c syscollector.Change) bool {
 
 // rule evaluates one rule over the row at hand.
 func (e *statefulEval) rule(r *statefulRule, number int32, d *syscollector.Delta) error {
-	count := &e.counts[number]
-	count.Evaluations++
-	ok, err := e.run.run(r.when)
-	if err != nil {
-		count.Errors++
-		count.LastError = err.Error()
-		ok = false
-	}
-	if e.in.Trace != nil && e.in.Trace.Rule != nil {
-		e.trace(r, ok, err)
-	}
-	if !ok {
+	if !e.evaluate(r, number) {
 		return nil
 	}
-	count.Matches++
 	if r.every {
 		_, err := e.begun(r, number, d)
 		return err
@@ -245,6 +239,14 @@ func (e *statefulEval) begun(r *statefulRule, number int32, d *syscollector.Delt
 		}
 	}
 	onset := e.onset(r, d)
+	s.itemNames, e.items = nil, nil
+	if r.items != nil {
+		var err error
+		if e.items, s.itemNames, err = r.items.collect(s); err != nil {
+			e.counts[number].Errors++
+			e.counts[number].LastError = "items: " + err.Error()
+		}
+	}
 	onset.Description = r.description.expand(s)
 	suppressed := 0
 	if r.quiet != nil && e.alerts(r.level) {
@@ -261,6 +263,26 @@ func (e *statefulEval) begun(r *statefulRule, number int32, d *syscollector.Delt
 	}
 	e.fire(r, number, d, onset.Description, suppressed)
 	return onset, nil
+}
+
+// evaluate decides a rule's condition over what the scope shows. An error at
+// run time counts against the rule, whose condition is false then.
+func (e *statefulEval) evaluate(r *statefulRule, number int32) bool {
+	count := &e.counts[number]
+	count.Evaluations++
+	ok, err := e.run.run(r.when)
+	if err != nil {
+		count.Errors++
+		count.LastError = err.Error()
+		ok = false
+	}
+	if e.in.Trace != nil && e.in.Trace.Rule != nil {
+		e.trace(r, ok, err)
+	}
+	if ok {
+		count.Matches++
+	}
+	return ok
 }
 
 func (e *statefulEval) onset(r *statefulRule, d *syscollector.Delta) ActiveOnset {

@@ -99,6 +99,8 @@ type smallPartition struct {
 	agent  syscollector.Agent
 	offset int64
 	time   int64
+	known  map[syscollector.Table]bool
+	event  syscollector.Event // what the next event is, beside its agent and times
 }
 
 type partitionRow struct {
@@ -112,6 +114,8 @@ type partitionRow struct {
 func newSmallPartition(t testing.TB, set *rules.Set) *smallPartition {
 	t.Helper()
 	b := &smallPartition{t: t, mem: &memory{}, active: &memory{}, rows: map[string]*partitionRow{}, time: 1_700_000_000_000}
+	b.known = map[syscollector.Table]bool{}
+	b.event = syscollector.Event{Type: "dbsync_x", Family: syscollector.FamilyDelta, Operation: "INSERTED"}
 	b.agent = syscollector.Agent{ID: "001", Name: "web", IP: "10.0.0.1"}
 	b.swap(set)
 	return b
@@ -141,7 +145,7 @@ func (b *smallPartition) Rows(agent string, table syscollector.Table) iter.Seq2[
 		}
 	}
 }
-func (b *smallPartition) Known(agent string, table syscollector.Table) bool { return true }
+func (b *smallPartition) Known(agent string, table syscollector.Table) bool { return b.known[table] }
 
 func mapKeys[V any](m map[string]V) iter.Seq[string] {
 	return func(yield func(string) bool) {
@@ -212,10 +216,9 @@ func (b *smallPartition) evaluate(deltas ...syscollector.Delta) []rules.Alert {
 	b.t.Helper()
 	b.offset++
 	b.time += 1000
-	ev := &syscollector.Event{
-		Agent: b.agent, Location: "(web) any->syscollector", Time: b.time, Log: "{}", Type: "dbsync_x",
-		Family: syscollector.FamilyDelta, Operation: "INSERTED", ScanTime: "2024/01/01 00:00:00",
-	}
+	ev := &b.event
+	ev.Agent, ev.Location, ev.Time, ev.Log = b.agent, "(web) any->syscollector", b.time, "{}"
+	ev.ScanTime = "2024/01/01 00:00:00"
 	in := &rules.Input{
 		Event: ev, Deltas: deltas, StreamTime: b.time, Inventory: b,
 		Origin: rules.Origin{Topic: "t", Offset: b.offset, Time: b.time},
@@ -257,6 +260,9 @@ func showAlerts(alerts []rules.Alert) string {
 		}
 		if len(a.Extras.Before) > 0 {
 			fmt.Fprintf(&b, " before=%s", showValues(a.Extras.Before))
+		}
+		for _, item := range a.Extras.Items {
+			fmt.Fprintf(&b, " item=%s", showValues(item))
 		}
 		if a.Extras.Suppressed > 0 {
 			fmt.Fprintf(&b, " suppressed=%d", a.Extras.Suppressed)

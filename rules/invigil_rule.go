@@ -18,7 +18,7 @@ type statefulRule struct {
 	decl        *rulefile.Rule
 	id          string
 	level       int
-	table       syscollector.Table
+	table       syscollector.Table // NoTable: about the whole agent
 	when        *when
 	description whenText
 	groups      []string
@@ -35,6 +35,7 @@ type statefulRule struct {
 
 	window *window // nil = no correlate
 	quiet  *quiet  // nil = no suppress
+	items  *whenItems
 
 	// fingerprint identifies the onset: what an active one survives with;
 	// definition what correlate and suppress remember, too.
@@ -47,8 +48,9 @@ func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diag
 	decl := r.Invigil
 	wenv := whenEnv{
 		rule: r.ID, pos: r.Pos, hasList: env.hasList, compat: pattern.Compat(env.opts.Compat),
+		items: decl.Items.Value != "",
 	}
-	diags := unsupportedKeys(r)
+	var diags source.Diagnostics
 	w, found := compileWhen(r.When, wenv)
 	diags = append(diags, found...)
 	description, textUses, found := compileText(r.Description, wenv)
@@ -60,9 +62,21 @@ func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diag
 	rule := &statefulRule{decl: r, id: r.ID, level: r.Level, when: w, description: description}
 	named, found := rule.compileMemory(r)
 	diags = append(diags, found...)
-	table, found := ruleTable(r, append(append(uses, textUses...), named...), w != nil)
+	uses = append(append(uses, textUses...), named...)
+	table := syscollector.NoTable
+	if decl.Scope == "agent" {
+		found = rule.compileAgent(wenv, uses)
+	} else {
+		table, found = ruleTable(r, uses, w != nil)
+		if w != nil && w.facts.tables&^(1<<syscollector.OS|1<<syscollector.Hardware) != 0 {
+			found = append(found, source.Diagnostic{
+				Pos: textPosition(r.When, 0, r.Pos), Severity: source.Warning, Rule: r.ID,
+				Message: "the rule reads whole tables but is evaluated by changes of its own row only", Hint: "use scope: agent",
+			})
+		}
+	}
 	diags = append(diags, found...)
-	if len(diags) > 0 {
+	if diags.Err() != nil {
 		return nil, diags
 	}
 	rule.table, rule.lists = table, w.facts.lists
@@ -70,7 +84,7 @@ func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diag
 	rule.onRemoved, rule.volatile = w.facts.history, w.facts.volatile
 	rule.groups, rule.compliance = splitGroups(strings.Join(decl.Groups, ","), env.opts.Compat)
 	rule.onUnchanged = rule.every || w.facts.history || w.facts.event || w.facts.volatile
-	rule.fingerprint = fingerprintOf(r.ID, strings.TrimSpace(r.When.Value), table.String(), namesOf(rule.by()))
+	rule.fingerprint = fingerprintOf(r.ID, strings.TrimSpace(r.When.Value), decl.Scope+table.String(), namesOf(rule.by()))
 	rule.definition = rule.fingerprint
 	if w := rule.window; w != nil {
 		rule.definition = fingerprintOf(fmt.Sprint(rule.definition), fmt.Sprint(w.count, w.within), namesOf(w.by), decl.Correlate.Distinct)
@@ -78,7 +92,37 @@ func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diag
 	if q := rule.quiet; q != nil {
 		rule.definition = fingerprintOf(fmt.Sprint(rule.definition), fmt.Sprint(q.lasts), namesOf(q.by))
 	}
-	return rule, nil
+	return rule, diags
+}
+
+// compileAgent checks and completes a rule about the whole agent.
+func (r *statefulRule) compileAgent(env whenEnv, uses []whenUse) (diags source.Diagnostics) {
+	report := func(pos source.Position, hint, format string, args ...any) {
+		diags = append(diags, source.Diagnostic{Pos: pos, Severity: source.Error, Rule: r.id, Message: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	for _, u := range uses {
+		switch {
+		case u.name.ofRow():
+			report(u.pos, fmt.Sprintf("ask any(%s, …)", u.name.field.Table), "a rule with scope: agent has no row, %s is a field of one", u.name.name)
+		case u.name.view == viewChange:
+			report(u.pos, "leave out scope: agent", "a rule with scope: agent has no row that changes")
+		}
+	}
+	if r.decl.Invigil.Table != "" {
+		report(keyPosition(r.decl, "table"), "leave out table, or scope", "a rule with scope: agent stands on no table")
+	}
+	if r.decl.Invigil.Items.Value != "" {
+		items, tables, found := compileItems(r.decl.Invigil.Items, env)
+		diags = append(diags, found...)
+		if r.items = items; r.when != nil {
+			r.when.facts.tables |= tables
+		}
+	}
+	if r.when != nil && r.when.facts.tables == 0 && len(diags) == 0 {
+		report(textPosition(r.decl.When, 0, r.decl.Pos), `ask known("packages"), any(packages, …), or a field of agent.os`,
+			"the rule reads no table, so nothing would make it look")
+	}
+	return diags
 }
 
 // by returns the names that the rule's onsets are told apart by, beside its
@@ -151,28 +195,6 @@ func fingerprintOf(parts ...string) uint64 {
 		_, _ = h.WriteString(part)
 	}
 	return h.Sum64()
-}
-
-// unsupportedKeys refuses what rules can declare and the evaluator does not do
-// yet.
-func unsupportedKeys(r *rulefile.Rule) (diags source.Diagnostics) {
-	d := r.Invigil
-	for _, k := range []struct {
-		key, construct string
-		given          bool
-	}{
-		{"scope", "scope: agent", d.Scope == "agent"},
-		{"items", "items", d.Items.Value != ""},
-	} {
-		if !k.given {
-			continue
-		}
-		diags = append(diags, source.Diagnostic{
-			Pos: keyPosition(r, k.key), Severity: source.Error, Rule: r.ID,
-			Message: k.construct + ": not supported yet", Construct: k.construct,
-		})
-	}
-	return diags
 }
 
 func keyPosition(r *rulefile.Rule, key string) source.Position {

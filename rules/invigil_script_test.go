@@ -16,8 +16,10 @@ import (
 // The scripts replay sequences of deltas. Commands:
 //
 //	rules                       loads the rules (a reload, after the first)
-//	put T KEY [change=C] [agent=A]   stores a row from name=value lines, shows its alerts
+//	put T KEY [change=C] [agent=A] [scan]   stores a row from name=value lines, shows its alerts
 //	remove T KEY                removes a row
+//	end T                       a 3.9 scan of T ends: it is known from now on
+//	sweep T KEY                 shows a stored row again, as after a reload
 //	event                       one event of several "put T KEY name=value…" lines
 //	wait DURATION               the time until the next event
 //	memory                      how many records rule memory holds
@@ -60,9 +62,26 @@ func TestScripts(t *testing.T) {
 				var change string
 				d.MaybeScanArgs(t, "change", &change)
 				d.MaybeScanArgs(t, "agent", &p.agent.ID)
+				p.event.Family = syscollector.FamilyDelta
+				if d.HasArg("scan") {
+					p.event.Family = syscollector.FamilyScan
+				}
 				return showAlerts(p.put(table, key, change, strings.Fields(d.Input)...))
+			case "end", "sweep":
+				p.agent.ID = "001"
+				table, _ := syscollector.TableByName(d.CmdArgs[0].Key)
+				was := p.event
+				defer func() { p.event = was }()
+				if d.Cmd == "end" {
+					p.known[table] = true
+					p.event.Family, p.event.Op, p.event.Table = syscollector.FamilyScan, syscollector.OpScanEnd, table
+					return showAlerts(p.evaluate())
+				}
+				p.event = syscollector.Event{}
+				return showAlerts(p.put(table, d.CmdArgs[1].Key, "unchanged"))
 			case "remove":
 				table, key := scriptTarget(t, d)
+				p.event.Family = syscollector.FamilyDelta
 				p.agent.ID = "001"
 				return showAlerts(p.remove(table, key))
 			case "event":

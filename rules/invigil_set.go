@@ -10,6 +10,7 @@ type statefulSet struct {
 	// onsets finds an onset rule by its fingerprint, ids a rule by its id.
 	onsets map[uint64]int32
 	ids    map[string]struct{}
+	agents []int32 // rules about whole agents
 	// definitions finds the rules with a memory by what their records begin
 	// with; remembers tells whether there are any.
 	definitions map[uint64]*statefulRule
@@ -33,14 +34,11 @@ func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
 		definitions: make(map[uint64]*statefulRule),
 	}
 	for i, r := range rules {
-		t := ss.tables[r.table]
-		if t == nil {
-			t = &tableRules{}
-			ss.tables[r.table] = t
+		if r.table == syscollector.NoTable {
+			ss.agents = append(ss.agents, int32(i))
+		} else {
+			ss.add(r, int32(i))
 		}
-		t.rules = append(t.rules, r)
-		t.numbers = append(t.numbers, int32(i))
-		t.volatile = t.volatile || r.volatile
 		ss.ids[r.id] = struct{}{}
 		if r.window != nil || r.quiet != nil {
 			ss.definitions[r.definition] = r
@@ -61,6 +59,17 @@ func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
 		t.index = newWhenIndex(whens)
 	}
 	return ss
+}
+
+func (ss *statefulSet) add(r *statefulRule, number int32) {
+	t := ss.tables[r.table]
+	if t == nil {
+		t = &tableRules{}
+		ss.tables[r.table] = t
+	}
+	t.rules = append(t.rules, r)
+	t.numbers = append(t.numbers, number)
+	t.volatile = t.volatile || r.volatile
 }
 
 // readsVolatile reports whether some rule reads a volatile column of the table:

@@ -37,6 +37,13 @@ const (
 	opChanged // one of the columns of mask differs in a modified row
 	opGroup   // the literal is one of the agent's groups
 	opVersion // version(left) compared by order with version(right)
+	opKnown   // the table's content is completely known
+	opAny     // the table has a row for which sub holds
+	opAll
+	opNone
+	opOne
+	opCount  // a number, never a condition
+	opFilter // the rows themselves: items
 )
 
 // whenAtom is a smallest condition: one operation on one name and constants, or on
@@ -57,6 +64,9 @@ type whenAtom struct {
 	pat      pattern.Matcher
 	prefixes *bart.Lite
 	formats  [2]*whenName // opVersion: columns that tell the sides' formats
+	table    syscollector.Table
+	sub      *when // of a table: the predicate, nil = every row
+	item     uint8 // of a table: the predicate's depth
 }
 
 // eval tells whether the atom holds.
@@ -71,6 +81,10 @@ func (a *whenAtom) eval(s *whenScope) bool {
 			}
 		}
 		return false
+	case opKnown:
+		return s.inventory != nil && s.inventory.Known(s.agent.ID, a.table)
+	case opAny, opAll, opNone, opOne:
+		return a.evalTable(s)
 	}
 	v, ok := s.load(a.left)
 	if !ok {

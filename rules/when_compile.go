@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"unicode"
@@ -25,6 +26,10 @@ import (
 	"invigil/rules/rulefile"
 )
 
+// tallyName is the function of rewritten trees that counts rows by number, as
+// atomName is that which decides a condition.
+const tallyName = "tally"
+
 // The limits of one condition's text, in bytes, and of one pattern of matches.
 const (
 	maxWhen    = 64 << 10
@@ -37,6 +42,7 @@ type when struct {
 	atoms   []whenAtom
 	slots   []*whenName // names whose values the program reads as variables
 	uses    []whenUse
+	decided bool        // guards are all there is to the condition
 	guards  []int32     // atoms that must all hold: looked at before the program runs
 	keys    [][]whenKey // necessary conditions, any key of one must hold
 	facts   whenFacts
@@ -51,10 +57,11 @@ type whenUse struct {
 
 // whenFacts are what the evaluation of a rule depends on.
 type whenFacts struct {
-	history  bool  // reads change, changed() or before
-	event    bool  // reads event.*
-	volatile bool  // reads a volatile column
-	changes  uint8 // bits of the changes for which it can be true
+	history  bool   // reads change, changed() or before
+	event    bool   // reads event.*
+	volatile bool   // reads a volatile column
+	tables   uint16 // bits of the agent's tables that it reads
+	changes  uint8  // bits of the changes for which it can be true
 	lists    []string
 }
 
@@ -64,6 +71,7 @@ type whenEnv struct {
 	pos     source.Position    // of the rule, when the text's map knows nothing
 	filter  syscollector.Table // set: a filter over one row of that table and its agent
 	hasList func(name string) bool
+	items   bool // $(items) has a meaning
 	compat  pattern.Compat
 }
 
@@ -76,9 +84,13 @@ type whenCompiler struct {
 	conf  conf.Config
 	diags source.Diagnostics
 
-	vars map[string]reflect.Type // the names and functions met, for the type check
-	seen map[string]*whenName
-	lets []string
+	vars  map[string]reflect.Type // the names and functions met, for the type check
+	seen  map[string]*whenName
+	lets  []string
+	items []syscollector.Table // of the predicates around: their tables, NoTable = of a list
+
+	letFloor int // variables before it are not seen inside a predicate over a table
+	subDepth int
 
 	out     when
 	present map[string]int // name → its presence atom
@@ -89,18 +101,8 @@ type whenCompiler struct {
 // compileWhen compiles a condition; the findings say why not, all that one
 // look can tell.
 func compileWhen(text rulefile.Text, env whenEnv) (w *when, diags source.Diagnostics) {
-	c := &whenCompiler{
-		env: env, text: text, names: allWhenNames(),
-		vars: make(map[string]reflect.Type), seen: make(map[string]*whenName),
-		present: make(map[string]int), slotted: make(map[string]bool), letHas: make(map[string]ast.Node),
-	}
-	defer func() {
-		// The expression library panics on some trees that it has parsed.
-		if r := recover(); r != nil {
-			c.report(0, "", "the condition cannot be compiled: %v", firstLine(fmt.Sprint(r)))
-			w, diags = nil, c.diags
-		}
-	}()
+	c := newWhenCompiler(text, env)
+	defer c.recover(&diags)
 	if !c.parse() {
 		return nil, c.diags
 	}
@@ -111,18 +113,35 @@ func compileWhen(text rulefile.Text, env whenEnv) (w *when, diags source.Diagnos
 	if !c.check() {
 		return nil, c.diags
 	}
-	c.tree.Node = c.condition(c.tree.Node)
+	tree := c.condition(c.tree.Node)
 	if len(c.diags) > 0 {
 		return nil, c.diags
 	}
-	c.out.compat = env.compat
-	c.out.guards = c.out.conjuncts(c.tree.Node, nil)
-	c.out.keys = c.out.necessary(c.tree.Node)
-	c.out.facts.changes = c.out.possibleChanges(c.tree.Node)
-	if !c.build() {
+	c.out.keys = c.out.necessary(tree)
+	c.out.facts.changes = c.out.possibleChanges(tree)
+	if !c.build(tree) {
 		return nil, c.diags
 	}
 	return &c.out, nil
+}
+
+func newWhenCompiler(text rulefile.Text, env whenEnv) *whenCompiler {
+	c := &whenCompiler{
+		env: env, text: text, names: allWhenNames(),
+		vars: make(map[string]reflect.Type), seen: make(map[string]*whenName),
+		present: make(map[string]int), slotted: make(map[string]bool), letHas: make(map[string]ast.Node),
+	}
+	c.out.compat = env.compat
+	return c
+}
+
+// recover turns a panic of the expression library, which some trees that it
+// has parsed make it do, into a finding.
+func (c *whenCompiler) recover(diags *source.Diagnostics) {
+	if r := recover(); r != nil {
+		c.report(0, "", "the condition cannot be compiled: %v", firstLine(fmt.Sprint(r)))
+		*diags = c.diags
+	}
 }
 
 // parse turns the text into a tree.
@@ -253,7 +272,7 @@ func (c *whenCompiler) typeError(n ast.Node, err error) bool {
 			}
 		case *ast.UnaryNode:
 			if strings.HasPrefix(message, "invalid operation") && (x.Operator == "not" || x.Operator == "!") {
-				message = fmt.Sprintf("%s needs true or false, %s is %s", x.Operator, x.Node.String(), article(typeName(x.Node.Type())))
+				message = fmt.Sprintf("%s needs true or false, %s is %s", x.Operator, shown(x.Node), article(typeName(x.Node.Type())))
 				hint = fmt.Sprintf("%s binds tighter than ==: write not (… == …)", x.Operator)
 			}
 		}
@@ -265,18 +284,18 @@ func (c *whenCompiler) typeError(n ast.Node, err error) bool {
 // clash words a mismatch of an operator's sides.
 func (c *whenCompiler) clash(b *ast.BinaryNode) (message, hint string) {
 	message = fmt.Sprintf("%s cannot take %s %s and %s %s", b.Operator,
-		typeName(b.Left.Type()), b.Left.String(), typeName(b.Right.Type()), b.Right.String())
+		typeName(b.Left.Type()), shown(b.Left), typeName(b.Right.Type()), shown(b.Right))
 	for _, side := range []struct{ lit, other ast.Node }{{b.Right, b.Left}, {b.Left, b.Right}} {
 		s, isString := side.lit.(*ast.StringNode)
 		switch {
 		case isString && isNumber(side.other.Type()):
 			if isNumeral(s.Value) {
-				hint = fmt.Sprintf("%s is a number: write %s without quotes", side.other.String(), s.Value)
+				hint = fmt.Sprintf("%s is a number: write %s without quotes", shown(side.other), s.Value)
 			} else {
-				hint = fmt.Sprintf("%s is a number", side.other.String())
+				hint = fmt.Sprintf("%s is a number", shown(side.other))
 			}
 		case isNumber(side.lit.Type()) && side.other.Type() == typeString && isLiteral(side.lit):
-			hint = fmt.Sprintf("%s is text: write %q", side.other.String(), side.lit.String())
+			hint = fmt.Sprintf("%s is text: write %q", shown(side.other), side.lit.String())
 		}
 	}
 	return message, hint
@@ -324,6 +343,14 @@ func article(what string) string {
 	return "a " + what
 }
 
+// shown writes a resolved node as it stands in the rule.
+func shown(n ast.Node) string {
+	return itemName.ReplaceAllString(n.String(), ".$1")
+}
+
+// itemName matches the names that fields of rows under predicates have inside.
+var itemName = regexp.MustCompile(`#\d\.(?:\w+\.)*(\w+)`)
+
 // plainWords says in a rule writer's words what the expression library says in
 // those of its own and of Go.
 func plainWords(message string) string {
@@ -334,6 +361,9 @@ func plainWords(message string) string {
 		if _, quoted, ok := strings.Cut(rest, "("); ok {
 			return "unexpected " + strings.TrimSuffix(quoted, ")")
 		}
+	}
+	if got, ok := strings.CutPrefix(message, "predicate should return boolean (got "); ok {
+		return "a predicate is true or false, this is " + article(strings.TrimSuffix(got, ")"))
 	}
 	if strings.HasPrefix(message, "cannot use ") {
 		message = strings.NewReplacer(
@@ -361,10 +391,19 @@ func wordWidth(s string, offset int) int {
 	return max(1, utf8.RuneCountInString(rest[:n]))
 }
 
-// build compiles the rewritten tree.
-func (c *whenCompiler) build() bool {
+// checkTypes checks a tree that is no condition.
+func (c *whenCompiler) checkTypes(n ast.Node) bool {
+	_, err := checker.Check(&parser.Tree{Node: n, Source: c.tree.Source}, c.config(reflect.Invalid))
+	return c.typeError(n, err)
+}
+
+// build compiles a rewritten tree.
+func (c *whenCompiler) build(n ast.Node) bool {
+	tree := &parser.Tree{Node: n, Source: c.tree.Source}
+	c.out.guards, c.out.decided = c.out.conjuncts(n, nil, true)
 	c.vars = map[string]reflect.Type{
 		atomName:    reflect.TypeFor[func(int) bool](),
+		tallyName:   reflect.TypeFor[func(int) int](),
 		"test":      reflect.TypeFor[func(any, any) bool](),
 		"listValue": reflect.TypeFor[func(any, any) string](),
 	}
@@ -372,15 +411,15 @@ func (c *whenCompiler) build() bool {
 		c.vars[n.name] = n.typ
 	}
 	cfg := c.config(reflect.Bool)
-	if _, err := checker.Check(c.tree, cfg); err != nil {
-		return c.typeError(c.tree.Node, err)
+	if _, err := checker.Check(tree, cfg); err != nil {
+		return c.typeError(tree.Node, err)
 	}
-	if err := optimizer.Optimize(&c.tree.Node, cfg); err != nil {
-		return c.typeError(c.tree.Node, err)
+	if err := optimizer.Optimize(&tree.Node, cfg); err != nil {
+		return c.typeError(tree.Node, err)
 	}
-	program, err := compiler.Compile(c.tree, cfg)
+	program, err := compiler.Compile(tree, cfg)
 	if err != nil {
-		return c.typeError(c.tree.Node, err)
+		return c.typeError(tree.Node, err)
 	}
 	c.out.program = program
 	return true
@@ -399,12 +438,6 @@ func (c *whenCompiler) report(rune int, hint, format string, args ...any) {
 		}
 	}
 	c.diags = append(c.diags, d)
-}
-
-// unsupported adds an error about a construct that is not evaluated yet.
-func (c *whenCompiler) unsupported(rune int, construct string) {
-	c.report(rune, "", "%s: not supported yet", construct)
-	c.diags[len(c.diags)-1].Construct = construct
 }
 
 // position places a rune offset of the text.

@@ -58,7 +58,7 @@ func (c *whenCompiler) resolveCall(n *ast.CallNode) {
 		declare(reflect.TypeFor[func(string) string]())
 		c.resolveArgs(n)
 	case "known":
-		c.unsupported(n.Location().From, "known()")
+		c.resolveKnown(n)
 	case "now":
 		c.report(n.Location().From, "use event.time", "now() is not available: a verdict may depend on the event only")
 	default:

@@ -60,15 +60,16 @@ func (w *when) necessary(n ast.Node) [][]whenKey {
 }
 
 // conjuncts returns the atoms among the conditions that a rewritten tree joins
-// by and.
-func (w *when) conjuncts(n ast.Node, out []int32) []int32 {
-	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
-		return w.conjuncts(b.Right, w.conjuncts(b.Left, out))
+// by and, and whether there are only such.
+func (w *when) conjuncts(n ast.Node, out []int32, only bool) ([]int32, bool) {
+	if b, ok := n.(*ast.BinaryNode); ok && isAnd(b.Operator) {
+		out, only = w.conjuncts(b.Left, out, only)
+		return w.conjuncts(b.Right, out, only)
 	}
 	if k := w.atomNumber(n); k >= 0 {
-		out = append(out, k)
+		return append(out, k), only
 	}
-	return out
+	return out, false
 }
 
 // atomOf returns the atom that a rewritten node calls, nil if it calls none.
@@ -104,7 +105,7 @@ func (w *when) possibleChanges(n ast.Node) uint8 {
 	}
 	a := w.atomOf(n)
 	switch {
-	case a == nil:
+	case a == nil, a.op != opChanged && a.left == nil:
 		return all
 	case a.op == opChanged:
 		return 1 << syscollector.Modified

@@ -23,6 +23,8 @@ const (
 	viewLabel
 	viewEvent
 	viewChange
+	viewItems // the rows that an alert about a whole agent shows: $(items)
+	viewItem  // a row of a table under a predicate; member is its depth
 )
 
 // Members of viewAgent and viewEvent.

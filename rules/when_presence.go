@@ -377,13 +377,12 @@ func versionArg(n ast.Node) (arg ast.Node, called bool) {
 // formatName returns the name of the format that belongs to a version: for
 // program.version it is program.format.
 func (c *whenCompiler) formatName(n *whenName) *whenName {
-	if !n.ofRow() || n.field.Table != syscollector.Packages {
+	if n.field == nil || n.field.Table != syscollector.Packages {
 		return nil
 	}
-	if n.view == viewBefore {
-		return c.names.lookup("before.program.format")
-	}
-	return c.names.lookup("program.format")
+	format := *n
+	format.field = c.names.lookup("program.format").field
+	return &format
 }
 
 func (c *whenCompiler) conditional(n *ast.ConditionalNode) (ast.Node, ast.Node) {
@@ -489,6 +488,11 @@ func dependsOn(n ast.Node, bound []string) bool {
 
 // builtin rewrites a call of one of the expression library's functions.
 func (c *whenCompiler) builtin(n *ast.BuiltinNode) (ast.Node, ast.Node) {
+	if len(n.Arguments) > 0 {
+		if t, ok := c.tableOf(n.Arguments[0]); ok {
+			return c.tableCall(n, t), nil
+		}
+	}
 	out := &ast.BuiltinNode{Name: n.Name, Throws: n.Throws}
 	var present ast.Node
 	for _, arg := range n.Arguments {
@@ -526,6 +530,9 @@ func (c *whenCompiler) call(n *ast.CallNode) (ast.Node, ast.Node) {
 		return c.testCall(whenAtom{op: opInCIDR, prefixes: c.prefixes(n)}, n.Arguments[0], n)
 	case "osregex", "osmatch", "pcre2":
 		return c.testCall(whenAtom{op: opPattern, pat: c.compilePattern(callee.Value, n.Arguments[1])}, n.Arguments[0], n)
+	case "known":
+		t, _ := syscollector.TableByName(n.Arguments[0].(*ast.StringNode).Value)
+		return c.atomCall(c.addAtom(whenAtom{op: opKnown, table: t}), n), nil
 	case "version":
 		c.report(n.Location().From, `write version(program.version) < version("2.0")`, "version() can only be compared")
 	}

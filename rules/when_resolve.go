@@ -30,9 +30,9 @@ func (c *whenCompiler) resolve(p *ast.Node) {
 	case *ast.CallNode:
 		c.resolveCall(n)
 	case *ast.BuiltinNode:
-		for i := range n.Arguments {
-			c.resolve(&n.Arguments[i])
-		}
+		c.resolveBuiltin(n)
+	case *ast.PointerNode:
+		c.resolveItem(p, nil, n)
 	case *ast.VariableDeclaratorNode:
 		c.resolveLet(n)
 	case *ast.BinaryNode:
@@ -91,9 +91,14 @@ func (c *whenCompiler) resolveMember(p *ast.Node, n *ast.MemberNode) {
 		}
 		m, ok := at.(*ast.MemberNode)
 		if !ok {
-			if root, ok := at.(*ast.IdentifierNode); ok {
+			switch root := at.(type) {
+			case *ast.IdentifierNode:
 				c.resolvePath(p, chain, root)
 				return
+			case *ast.PointerNode:
+				if c.resolveItem(p, chain, root) {
+					return
+				}
 			}
 			break
 		}
@@ -110,6 +115,9 @@ func (c *whenCompiler) resolvePath(p *ast.Node, chain []*ast.MemberNode, root *a
 	switch {
 	case root.Value == "$env":
 		c.report(at, "name what is to be read", "$env hides which fields a rule reads")
+		return
+	case slices.Contains(c.lets[:c.letFloor], root.Value):
+		c.report(at, "write its value there", "the variable %s cannot be used in a predicate over a table", root.Value)
 		return
 	case slices.Contains(c.lets, root.Value):
 		for _, m := range chain {
@@ -198,7 +206,7 @@ func (c *whenCompiler) collection(at int, name string, t syscollector.Table, cha
 		c.report(at, "", "a filter sees one row and its agent, not the agent's tables")
 		return
 	}
-	c.unsupported(at, "collection "+name)
+	c.report(at, fmt.Sprintf("ask any(%s, …), none(%s, …) or count(%s, …)", name, name, name), "%s alone is no value", name)
 }
 
 // suggestMember returns the field of t that member most likely means.
@@ -227,6 +235,10 @@ func (c *whenCompiler) use(n *whenName, rune int) {
 		c.out.facts.history = true
 	case viewEvent:
 		c.out.facts.event = true
+	case viewOS:
+		c.out.facts.tables |= 1 << syscollector.OS
+	case viewHardware:
+		c.out.facts.tables |= 1 << syscollector.Hardware
 	}
 	if n.ofRow() && n.field.Volatile {
 		c.out.facts.volatile = true

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -18,6 +19,7 @@ const whenBudget = 100_000
 type whenRunner struct {
 	scope whenScope
 	vm    vm.VM
+	subs  [maxItemDepth]vm.VM // of predicates over tables, by depth
 	env   map[string]any
 	atoms []whenAtom // of the condition that runs
 }
@@ -28,24 +30,52 @@ func newWhenRunner(zone *time.Location) *whenRunner {
 	}
 	r := &whenRunner{}
 	r.scope.zone = zone
+	r.scope.runner = r
 	r.vm.MemoryBudget = whenBudget
-	r.env = map[string]any{atomName: r.atom, "test": r.test, "listValue": r.listValue}
+	for i := range r.subs {
+		r.subs[i].MemoryBudget = whenBudget
+	}
+	r.env = map[string]any{atomName: r.atom, tallyName: r.tally, "test": r.test, "listValue": r.listValue}
 	return r
 }
 
 // run tells whether the condition holds. A failure is an error at run time of
 // the condition itself.
 func (r *whenRunner) run(w *when) (bool, error) {
+	r.scope.err, r.scope.visited = nil, 0
+	ok, err := r.runOn(&r.vm, w)
+	if r.scope.err != nil {
+		return false, r.scope.err
+	}
+	return ok, err
+}
+
+// sub runs a predicate over the row that the scope shows at a depth, while the
+// condition around it runs.
+func (r *whenRunner) sub(w *when, depth int) bool {
+	atoms := r.atoms
+	ok, err := r.runOn(&r.subs[depth], w)
+	r.atoms = atoms
+	if err != nil && r.scope.err == nil {
+		r.scope.err = err
+	}
+	return ok
+}
+
+func (r *whenRunner) runOn(machine *vm.VM, w *when) (bool, error) {
 	for _, k := range w.guards {
 		if !w.atoms[k].eval(&r.scope) {
 			return false, nil
 		}
 	}
+	if w.decided {
+		return true, nil
+	}
 	r.atoms = w.atoms
 	for _, n := range w.slots {
 		r.env[n.name] = r.scope.box(n)
 	}
-	v, err := r.vm.Run(w.program, r.env)
+	v, err := machine.Run(w.program, r.env)
 	if err != nil {
 		var fe *file.Error
 		if errors.As(err, &fe) {
@@ -61,6 +91,10 @@ func (r *whenRunner) run(w *when) (bool, error) {
 }
 
 func (r *whenRunner) atom(k int) bool { return r.atoms[k].eval(&r.scope) }
+
+func (r *whenRunner) tally(k int) int {
+	return r.atoms[k].tally(&r.scope, true, math.MaxInt)
+}
 
 func (r *whenRunner) test(v, k any) bool {
 	s, ok := asText(v)

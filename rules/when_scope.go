@@ -22,6 +22,13 @@ type whenScope struct {
 	inventory   Inventory // nil = none
 	zone        *time.Location
 
+	items   [maxItemDepth]*syscollector.Row // rows under predicates, by depth
+	visited int                             // rows looked at in this evaluation
+	// itemNames are the rows that the alert at hand shows.
+	itemNames []string
+	err       error // what failed inside a predicate
+	runner    *whenRunner
+
 	stored [2]storedRow // os, hardware
 	words  wordCache
 }
@@ -45,6 +52,10 @@ func (s *whenScope) load(n *whenName) (syscollector.Value, bool) {
 		return column(s.row, n.field.Number)
 	case viewBefore:
 		return column(s.before, n.field.Number)
+	case viewItems:
+		return syscollector.Value{Str: strings.Join(s.itemNames, ", ")}, len(s.itemNames) > 0
+	case viewItem:
+		return column(s.items[n.member], n.field.Number)
 	case viewChange:
 		return syscollector.Value{Str: s.change.String()}, true
 	case viewOS:

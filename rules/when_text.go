@@ -37,14 +37,16 @@ func compileText(t rulefile.Text, env whenEnv) (out whenText, uses []whenUse, di
 		out.literal(rest[:i])
 		word := strings.TrimSpace(rest[i+2 : i+end])
 		pos := textPosition(t, offset+i+2, env.pos)
-		if n := names.lookup(word); n != nil {
+		if word == "items" && env.items {
+			out.parts = append(out.parts, whenPart{name: &whenName{name: word, view: viewItems, typ: typeString}})
+		} else if n := names.lookup(word); n != nil {
 			out.parts = append(out.parts, whenPart{name: n})
 			uses = append(uses, whenUse{n, pos})
 		} else {
 			d := source.Diagnostic{Pos: pos, Severity: source.Error, Rule: env.rule, Width: max(1, len([]rune(word)))}
 			d.Message, d.Hint = names.unknown(word)
 			if word == "items" {
-				d.Message, d.Hint, d.Construct = "$(items): not supported yet", "", "$(items)"
+				d.Message, d.Hint = "the rule shows no items", "add scope: agent and items: filter(packages, …)"
 			}
 			diags = append(diags, d)
 		}
