@@ -176,3 +176,19 @@ func FuzzWhen(f *testing.F) {
 		}
 	})
 }
+
+func TestTheIndexTriesTheSameFewRulesHoweverManyThereAre(t *testing.T) {
+	for _, n := range []int{10, 100, 2000} {
+		p := newSmallPartition(t, mustLoad(t, manyStateful(n), rules.Options{}))
+		if alerts, err := p.eval.Eval(benchInput(p)); err != nil || len(alerts) > 0 {
+			t.Fatal(alerts, err)
+		}
+		tried := int64(0)
+		for _, c := range p.eval.Counters() {
+			tried += c.Evaluations
+		}
+		if tried > 0 {
+			t.Errorf("%d rules: %d tried on a row that none of them can match", n, tried)
+		}
+	}
+}

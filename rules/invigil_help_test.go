@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -96,6 +97,7 @@ type smallPartition struct {
 	active *memory
 	lists  lists
 	rows   map[string]*partitionRow
+	ids    []string // of rows, sorted; nil when they changed
 	agent  syscollector.Agent
 	offset int64
 	time   int64
@@ -138,7 +140,10 @@ func (b *smallPartition) swap(set *rules.Set) {
 // Rows and Known make a smallPartition the inventory of its evaluator.
 func (b *smallPartition) Rows(agent string, table syscollector.Table) iter.Seq2[[]byte, *syscollector.Row] {
 	return func(yield func([]byte, *syscollector.Row) bool) {
-		for _, id := range slices.Sorted(mapKeys(b.rows)) {
+		if b.ids == nil {
+			b.ids = slices.Sorted(maps.Keys(b.rows))
+		}
+		for _, id := range b.ids {
 			if s := b.rows[id]; s.agent == agent && s.table == table && !yield([]byte(s.key), &s.row) {
 				return
 			}
@@ -146,16 +151,6 @@ func (b *smallPartition) Rows(agent string, table syscollector.Table) iter.Seq2[
 	}
 }
 func (b *smallPartition) Known(agent string, table syscollector.Table) bool { return b.known[table] }
-
-func mapKeys[V any](m map[string]V) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
 
 // put stores a row under a key and evaluates what that changed. A change given
 // overrules the one found.
@@ -171,7 +166,7 @@ func (b *smallPartition) delta(table syscollector.Table, key, change string, pai
 	if !known {
 		s = &partitionRow{agent: b.agent.ID, table: table, key: key}
 		s.row.Table = table
-		b.rows[id] = s
+		b.rows[id], b.ids = s, nil
 	}
 	before, after := s.row, s.row
 	setColumns(b.t, &after, pairs)
@@ -205,6 +200,7 @@ func (b *smallPartition) remove(table syscollector.Table, key string) []rules.Al
 		b.t.Fatalf("no row %s", id)
 	}
 	delete(b.rows, id)
+	b.ids = nil
 	before, after := s.row, syscollector.Row{Table: table}
 	return b.evaluate(syscollector.Delta{
 		Agent: b.agent.ID, Table: table, Key: []byte(key), Change: syscollector.Removed,

@@ -91,3 +91,59 @@ func TestConditionsSeeTheRowWithItsTypes(t *testing.T) {
 		}
 	}
 }
+
+func TestOnsetsOfRulesThatLeftTheSetAreRetired(t *testing.T) {
+	old := mustLoad(t, "rules:\n"+
+		"  - {id: gone, level: 5, description: gone $(port.pid), when: port.pid > 0, resolve: true}\n"+
+		"  - {id: edited, level: 5, description: edited, when: port.pid > 0, resolve: true}\n"+
+		"  - {id: silent, level: 5, description: silent, when: port.pid > 0}\n"+
+		"  - {id: kept, level: 5, description: kept, when: port.pid > 0, resolve: true}\n", rules.Options{})
+	p := newSmallPartition(t, old)
+	p.put(syscollector.Ports, "k", "", "port.pid=7")
+	p.swap(mustLoad(t, "rules:\n"+
+		"  - {id: edited, level: 5, description: edited, when: port.pid > 1, resolve: true}\n"+
+		"  - {id: kept, level: 6, description: new text, when: port.pid > 0, resolve: true}\n", rules.Options{}))
+	alerts, err := p.eval.Retire(&rules.Input{StreamTime: p.time})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, a := range alerts {
+		got[a.Rule.ID] = a.Extras.Reason + ": " + a.Rule.Description
+		if a.Agent.ID != "001" || a.Agent.Name != "web" || a.Extras.Status != "resolved" || a.Hash == [16]byte{} {
+			t.Errorf("%+v", a)
+		}
+	}
+	if len(got) != 2 || got["gone"] != "rule removed: gone 7" || got["edited"] != "rule edited: edited" {
+		t.Errorf("retired: %v", got)
+	}
+	alerts, err = p.eval.Forget(&rules.Input{StreamTime: p.time}, "001")
+	if err != nil || len(alerts) != 1 || alerts[0].Extras.Reason != "agent forgotten" || alerts[0].Rule.ID != "kept" {
+		t.Errorf("forgotten: %s, %v", showAlerts(alerts), err)
+	}
+	for key := range p.active.Scan(nil) {
+		t.Errorf("left in the index: %q", key)
+	}
+}
+
+// A restarted process and an upgraded package continue a sibling: the row's key
+// changes, its onsets and their entries move along.
+func TestOnsetsMoveWithARowThatContinuesAnother(t *testing.T) {
+	set := mustLoad(t, ruleWith(`process.name == "nc"`, "    resolve: true"), rules.Options{})
+	p := newSmallPartition(t, set)
+	p.put(syscollector.Processes, "1", "", "process.pid=1", "process.name=nc")
+	old := p.rows["001/processes/1"]
+	d := p.delta(syscollector.Processes, "2", "modified", []string{"process.pid=2", "process.name=nc"})
+	before := old.row
+	d.Before, d.Active, d.Changed = &before, old.active, 1
+	if got := showAlerts(p.evaluate(d)); got != "no alert\n" {
+		t.Errorf("continued: %s", got)
+	}
+	alerts := p.remove(syscollector.Processes, "2")
+	if len(alerts) != 1 || alerts[0].Extras.Status != "resolved" {
+		t.Errorf("removed: %s", showAlerts(alerts))
+	}
+	for key := range p.active.Scan(nil) {
+		t.Errorf("left in the index: %q", key)
+	}
+}
