@@ -1,16 +1,12 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"invigil/config/source"
-	"invigil/rules"
+	"invigil/rules/lint"
 )
 
 func (a *app) lintCommand() *cobra.Command {
@@ -19,95 +15,93 @@ func (a *app) lintCommand() *cobra.Command {
 		format, config string
 	)
 	c := &cobra.Command{
-		Use:     "lint PATH…",
-		Short:   "Report all problems of rule files",
-		Long:    "Report all problems of rule files and directories of them, each with its place.\nExit code 1 if a rule or file is refused; warnings and notes alone are 0.",
-		Example: "  invigil lint rules/ local_rules.xml --lists /var/ossec --format github",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			version, err := parseCompat(flags.compat)
+		Use:   "lint PATH…",
+		Short: "Report all problems of rule files",
+		Long: "Report all problems of rule files and directories of them, taken as one rule set:\n" +
+			"what is refused, and what loads and never does what was meant, each with its\n" +
+			"place and with what to write instead. Rules for other decoders are counted only.\n\n" +
+			"Exit code 1 if there is an error; warnings and notes alone are 0.",
+		Example: "  invigil lint rules/ local_rules.xml --lists /var/ossec\n" +
+			"  invigil lint rules/ -c invigil.yml --format sarif",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := choice("format", format, lint.Formats()...); err != nil {
+				return err
+			}
+			o, err := a.lintOptions(&flags, config, cmd.Flags().Changed("compat"))
 			if err != nil {
 				return err
 			}
-			if err := choice("format", format, "text", "json", "github"); err != nil {
+			found := lint.Check(args, o)
+			if err := found.Write(a.stdout, format); err != nil {
 				return err
 			}
-			lists, err := flags.files()
-			if err != nil {
-				return err
-			}
-			if config != "" {
-				cfg, err := a.loadConfig(config, nil)
-				if err != nil {
-					return err
-				}
-				for _, l := range cfg.Lists {
-					lists[l.Name] = l.Path
-				}
-			}
-			_, ds := rules.Load(args, rules.Options{Compat: version, ListNames: func(name string) bool {
-				_, ok := lists[name]
-				return ok
-			}})
-			if err := writeFindings(a.stdout, format, ds); err != nil {
-				return err
-			}
-			if ds.Err() != nil {
+			if found.Errors() > 0 {
 				return errFinding
 			}
 			return nil
 		},
 	}
-	c.Flags().StringVar(&format, "format", "text", "`FORMAT`: text, json or github")
-	c.Flags().StringVarP(&config, "config", "c", "", "take the lists' names from this configuration `FILE`")
+	c.Flags().StringVar(&format, "format", "text", "`FORMAT`: text, json, github or sarif")
+	c.Flags().StringVarP(&config, "config", "c", "", "take lists, version and source from this configuration `FILE`")
 	flags.registerLists(c)
 	return c
 }
 
-// writeFindings writes findings in a format.
-func writeFindings(w io.Writer, format string, ds source.Diagnostics) error {
-	ds = slices.Clone(ds)
-	ds.Sort()
-	switch format {
-	case "json":
-		return findingsJSON(w, ds)
-	case "github":
-		level := map[source.Severity]string{source.Error: "error", source.Warning: "warning", source.Info: "notice"}
-		escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-		for _, d := range ds {
-			message := d.Message
-			if d.Rule != "" {
-				message = "rule " + d.Rule + ": " + message
-			}
-			if _, err := fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d::%s\n", level[d.Severity], d.Pos.File, d.Pos.Line, d.Pos.Column, escape.Replace(message)); err != nil {
-				return err
-			}
-		}
-		return nil
+// lintOptions gathers what the rules are judged for, from flags and from a
+// configuration file if one is named. A flag wins.
+func (a *app) lintOptions(flags *ruleFlags, config string, compatGiven bool) (lint.Options, error) {
+	var o lint.Options
+	var err error
+	if o.Compat, err = parseCompat(flags.compat); err != nil {
+		return o, err
 	}
-	for _, d := range ds {
-		if _, err := fmt.Fprintln(w, d.Error()); err != nil {
-			return err
+	found, err := flags.directory()
+	if err != nil {
+		return o, err
+	}
+	o.Lists = append(o.Lists, found...)
+	named, err := (&ruleFlags{lists: flags.lists}).files()
+	if err != nil {
+		return o, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		o.Lists = append(o.Lists, lint.List{Names: []string{name}, Path: named[name], CDB: true, Wanted: true})
+	}
+	if config == "" {
+		return o, nil
+	}
+	cfg, err := a.loadConfig(config, nil)
+	if err != nil {
+		return o, err
+	}
+	for _, l := range cfg.Lists {
+		o.Lists = append(o.Lists, lint.List{Names: []string{l.Name}, Path: l.Path, CDB: l.Kind == "cdb" || l.Kind == "", Wanted: true})
+	}
+	if !compatGiven && cfg.Rules.Compat != "" {
+		if o.Compat, err = parseCompat(cfg.Rules.Compat); err != nil {
+			return o, err
 		}
 	}
-	return nil
+	o.Partitioned = cfg.Source.Kafka != nil
+	return o, nil
 }
 
-func findingsJSON(w io.Writer, ds source.Diagnostics) error {
-	type finding struct {
-		File     string `json:"file"`
-		Line     int    `json:"line"`
-		Column   int    `json:"column"`
-		Severity string `json:"severity"`
-		Rule     string `json:"rule"`
-		Message  string `json:"message"`
+// directory returns the lists of --lists, each under all its names.
+func (f *ruleFlags) directory() ([]lint.List, error) {
+	files, err := (&ruleFlags{listsDir: f.listsDir}).files()
+	if err != nil {
+		return nil, err
 	}
-	all := make([]finding, 0, len(ds))
-	for _, d := range ds {
-		all = append(all, finding{d.Pos.File, d.Pos.Line, d.Pos.Column, d.Severity.String(), d.Rule, d.Message})
+	byPath := map[string][]string{}
+	for name, path := range files {
+		byPath[path] = append(byPath[path], name)
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(all)
+	var lists []lint.List
+	for _, path := range slices.Sorted(maps.Keys(byPath)) {
+		names := byPath[path]
+		slices.SortFunc(names, func(a, b string) int { return len(b) - len(a) })
+		lists = append(lists, lint.List{Names: names, Path: path, CDB: true})
+	}
+	return lists, nil
 }
