@@ -113,12 +113,15 @@ type KafkaTopic struct {
 	SASL    *SASL    `yaml:"sasl"`
 }
 
-// Webhook posts alerts to a URL.
+// Webhook posts alerts to a URL, which often is a secret itself.
 type Webhook struct {
-	URL       string `yaml:"url"`
-	Format    string `yaml:"format"`
-	Token     string `yaml:"token" secret:"true"`
-	TokenFile string `yaml:"token_file"`
+	URL       string        `yaml:"url" secret:"true"`
+	URLFile   string        `yaml:"url_file"`
+	Format    string        `yaml:"format"`
+	Token     string        `yaml:"token" secret:"true"` // sent as a bearer token
+	TokenFile string        `yaml:"token_file"`
+	Timeout   time.Duration `yaml:"timeout"` // of one request; 0 = 10s
+	TLS       *TLS          `yaml:"tls"`
 }
 
 // Stdout writes a line an alert to the standard output.

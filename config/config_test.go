@@ -131,6 +131,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 source: {kafka: {brokers: [a:1], topics: [t], sasl: {mechanism: PLAIN, username: u, password_file: secret}}}
 rules: {paths: [r]}
 http: {listen: "127.0.0.1:1", tokens: [{name: g, token: open-sesame}], users: [{name: u, password_hash: $2b$10$zzz}]}
+sinks: [{webhook: {url: "https://hooks.example.com/services/T0/key"}}]
 `, config.Options{})
 	if err := ds.Err(); err != nil {
 		t.Fatal(err)
@@ -139,7 +140,7 @@ http: {listen: "127.0.0.1:1", tokens: [{name: g, token: open-sesame}], users: [{
 		t.Errorf("password is %q, want the file's line", got)
 	}
 	text := printed(t, c)
-	for _, secret := range []string{"from-file", "open-sesame", "$2b$10$zzz"} {
+	for _, secret := range []string{"from-file", "open-sesame", "$2b$10$zzz", "services/T0"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s is printed:\n%s", secret, text)
 		}

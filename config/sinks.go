@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"net/url"
+)
 
 // formats are how a sink may render an alert.
 var formats = []string{"wazuh", "native", "text"}
@@ -45,12 +48,15 @@ func (v *validator) sink(s *Sink, c *Config, path string) (name string, given in
 		v.kafkaSink(k, c.Source.Kafka, path+".kafka")
 	}
 	if w := s.Webhook; w != nil {
-		given, name = given+1, "webhook:"+w.URL
+		given++
 		v.format(path+".webhook", &w.Format)
-		if !isURL(w.URL) {
-			v.errorf(path+".webhook", "", "a webhook sink needs url, http or https")
+		u, err := url.Parse(w.URL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			v.errorf(path+".webhook", "", "a webhook sink needs url or url_file, http or https")
+		} else {
+			name = "webhook:" + u.Host
 		}
-		v.unsupported(path+".webhook", "use a file or Kafka sink")
+		v.connection(path+".webhook", w.TLS, nil)
 	}
 	if o := s.Stdout; o != nil {
 		given, name = given+1, "stdout"

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"reflect"
 	"strings"
@@ -283,10 +282,4 @@ func (v *validator) http(h *HTTP) {
 	if len(h.Users) > 0 {
 		v.report(source.Warning, "http.users", "use tokens", "http.users cannot log in yet", "http.users")
 	}
-}
-
-// isURL tells whether s is an absolute http or https URL.
-func isURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }

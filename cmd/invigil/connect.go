@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"invigil/connectors/alertfmt"
 	"invigil/connectors/file"
 	"invigil/connectors/kafka"
+	"invigil/connectors/webhook"
 	"invigil/pipeline"
 )
 
@@ -80,6 +82,16 @@ func (s *service) openSink(c config.Sink) (sink connectors.Sink, format string, 
 		}
 		sink, err = kafka.NewSink(kafka.SinkOptions{Connection: conn, Topic: c.Kafka.Topic, Hooks: s.meter.hooks(), Logger: s.log})
 		return sink, c.Kafka.Format, err
+	case c.Webhook != nil:
+		o := webhook.Options{URL: c.Webhook.URL, Timeout: c.Webhook.Timeout, Logger: s.log}
+		if c.Webhook.Token != "" {
+			o.Headers = map[string]string{"Authorization": "Bearer " + c.Webhook.Token}
+		}
+		if o.TLS, err = tlsConfig(c.Webhook.TLS); err != nil {
+			return nil, "", err
+		}
+		sink, err = webhook.NewSink(o)
+		return sink, c.Webhook.Format, err
 	}
 	return file.NewWriterSink(s.stdout), c.Stdout.Format, nil
 }
@@ -87,17 +99,22 @@ func (s *service) openSink(c config.Sink) (sink connectors.Sink, format string, 
 // connection turns the configuration of a Kafka connection into options.
 func connection(brokers []string, t *config.TLS, l *config.SASL) (kafka.Connection, error) {
 	c := kafka.Connection{Brokers: brokers}
-	if t != nil {
-		tls, err := kafka.TLSFiles{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile}.Config()
-		if err != nil {
-			return c, err
-		}
-		c.TLS = tls
+	var err error
+	if c.TLS, err = tlsConfig(t); err != nil {
+		return c, err
 	}
 	if l != nil {
 		c.SASL = &kafka.SASL{Mechanism: l.Mechanism, Username: l.Username, Password: l.Password}
 	}
 	return c, nil
+}
+
+// tlsConfig reads the files of a TLS configuration, nil without one.
+func tlsConfig(t *config.TLS) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	return kafka.TLSFiles{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile}.Config()
 }
 
 // policy is Continue or Stop.
