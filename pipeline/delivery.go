@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,9 +59,14 @@ func (d *deliverer) run(ctx context.Context) error {
 			}
 		}
 		if len(items) > 0 {
-			if err := d.sink.Sink.Deliver(ctx, items); err != nil {
+			if err := d.sink.Sink.Deliver(ctx, values(items)); err != nil {
 				if ctx.Err() != nil {
 					return nil
+				}
+				if past, ok := d.refused(items, err); ok {
+					d.acked.Store(past)
+					poke(d.idle)
+					continue
 				}
 				d.w.p.metrics.sinkErrors.WithLabelValues(d.sink.Name).Inc()
 				d.w.p.opts.Logger.Warn("sink did not take alerts, trying again",
@@ -78,18 +85,76 @@ func (d *deliverer) run(ctx context.Context) error {
 	}
 }
 
+// outgoing is a rendered entry.
+type outgoing struct {
+	connectors.Item
+	seq    uint64
+	offset int64 // of the message that caused it
+}
+
+func values(items []outgoing) []connectors.Item {
+	out := make([]connectors.Item, len(items))
+	for i := range items {
+		out[i] = items[i].Item
+	}
+	return out
+}
+
+// refused handles a sink's word that it will never take an item: the item
+// becomes a dead letter, the cursor goes past it.
+func (d *deliverer) refused(items []outgoing, err error) (past uint64, ok bool) {
+	var refusal *connectors.RefusedError
+	if !errors.As(err, &refusal) {
+		return 0, false
+	}
+	for i := range items {
+		if items[i].ID != refusal.ID {
+			continue
+		}
+		d.w.p.metrics.sinkErrors.WithLabelValues(d.sink.Name).Inc()
+		d.w.refusals.add(DeadLetter{
+			Topic: d.w.id.Topic, Partition: d.w.id.Number, Offset: items[i].offset,
+			Key: items[i].Key, Value: items[i].Value, Headers: items[i].Headers,
+			Reason: "refused", Error: "sink " + d.sink.Name + ": " + refusal.Err.Error(),
+		})
+		return items[i].seq, true
+	}
+	return 0, false
+}
+
+// refusals are dead letters that deliverers made, until the partition's
+// goroutine puts them into a batch.
+type refusals struct {
+	mu      sync.Mutex
+	letters []DeadLetter
+}
+
+func (r *refusals) add(d DeadLetter) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.letters = append(r.letters, d)
+}
+
+func (r *refusals) take() []DeadLetter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	letters := r.letters
+	r.letters = nil
+	return letters
+}
+
 // next renders the entries after the cursor; last is the cursor once they are
 // delivered, and equals it when there are none.
-func (d *deliverer) next() (items []connectors.Item, last uint64, err error) {
+func (d *deliverer) next() (items []outgoing, last uint64, err error) {
 	last = d.acked.Load()
 	n := 0
 	for seq, entry := range d.w.state.Outbox(last) {
-		item, mine, err := d.sink.render(entry)
+		item, offset, mine, err := d.sink.render(entry)
 		if err != nil {
 			return nil, last, err
 		}
 		if mine {
-			items = append(items, item)
+			items = append(items, outgoing{item, seq, offset})
 		}
 		last = seq
 		if n++; n == maxDelivery {
@@ -111,10 +176,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// saveCursors puts the sinks' cursors into the batch and drops what all have.
-func (w *worker) saveCursors() {
+// saveCursors puts the sinks' cursors into the batch, with the dead letters
+// that they went past, and drops what all have.
+func (w *worker) saveCursors() error {
 	if len(w.deliverers) == 0 {
-		return
+		return nil
 	}
 	all := ^uint64(0)
 	for _, d := range w.deliverers {
@@ -123,6 +189,14 @@ func (w *worker) saveCursors() {
 		all = min(all, acked)
 	}
 	w.state.TrimOutbox(all)
+	// After the cursors: a refusal is added before the cursor goes past it.
+	for _, letter := range w.refusals.take() {
+		w.p.metrics.deadLetters.WithLabelValues(letter.Reason).Inc()
+		if err := w.keep(&letter); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // undelivered returns how many committed entries some sink lacks.

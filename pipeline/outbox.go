@@ -30,36 +30,36 @@ func splitEntry(e []byte) (kind byte, offset int64, body []byte, err error) {
 	return 0, 0, nil, errors.New("outbox entry is damaged")
 }
 
-// render turns an outbox entry into what the sink gets; ok is false for an
-// entry that is not the sink's.
-func (s *Sink) render(e []byte) (item connectors.Item, ok bool, err error) {
-	kind, _, body, err := splitEntry(e)
+// render turns an outbox entry into what the sink gets, with the offset of the
+// message that caused it; ok is false for an entry that is not the sink's.
+func (s *Sink) render(e []byte) (item connectors.Item, offset int64, ok bool, err error) {
+	kind, offset, body, err := splitEntry(e)
 	if err != nil {
-		return item, false, err
+		return item, 0, false, err
 	}
 	switch kind {
 	case entryAlert:
 		if s.Format == nil {
-			return item, false, nil
+			return item, offset, false, nil
 		}
 		a, err := rules.DecodeAlert(body)
 		if err != nil {
-			return item, false, err
+			return item, offset, false, err
 		}
 		value, err := s.Format(nil, a)
 		if err != nil {
-			return item, false, fmt.Errorf("render alert %s: %w", a.ID(), err)
+			return item, offset, false, fmt.Errorf("render alert %s: %w", a.ID(), err)
 		}
-		return connectors.Item{ID: a.FullID(), Key: []byte(a.Agent.ID), Value: value}, true, nil
+		return connectors.Item{ID: a.FullID(), Key: []byte(a.Agent.ID), Value: value}, offset, true, nil
 	case entryDeadLetter:
 		if !s.DeadLetters {
-			return item, false, nil
+			return item, offset, false, nil
 		}
 		d, err := DecodeDeadLetter(body)
 		if err != nil {
-			return item, false, err
+			return item, offset, false, err
 		}
-		return d.Item(), true, nil
+		return d.Item(), offset, true, nil
 	}
-	return item, false, fmt.Errorf("outbox entry of unknown kind %q", kind)
+	return item, offset, false, fmt.Errorf("outbox entry of unknown kind %q", kind)
 }

@@ -272,9 +272,9 @@ func TestAPanicCostsOneMessage(t *testing.T) {
 // TestCutsAndRestartsChangeNothing holds the promise that alerts and state do
 // not depend on how a stream is cut into calls, nor on restarts between them.
 func TestCutsAndRestartsChangeNothing(t *testing.T) {
-	g := bench.NewGenerator(6, 2)
+	g := bench.NewGenerator(4, 2)
 	var stream []connectors.Message
-	for range 18 {
+	for range 9 {
 		stream = g.Scan(stream)
 	}
 	for i := range stream {
@@ -321,7 +321,7 @@ func TestCutsAndRestartsChangeNothing(t *testing.T) {
 	}
 	rapid.Check(t, func(r *rapid.T) {
 		alerts, rows := run(t, func(rest int) (int, bool) {
-			return rapid.IntRange(1, min(rest, 700)).Draw(r, "batch"), rapid.IntRange(0, 3).Draw(r, "restart") == 0
+			return rapid.IntRange(1, min(rest, 400)).Draw(r, "batch"), rapid.IntRange(0, 3).Draw(r, "restart") == 0
 		})
 		if diff := cmp.Diff(sorted(wantAlerts), sorted(alerts)); diff != "" {
 			r.Fatalf("alerts (-whole +cut):\n%s", diff)

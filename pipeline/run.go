@@ -234,6 +234,8 @@ func (s *server) stop() error {
 
 // sync commits the sinks' cursors and makes all commits so far durable.
 func (w *worker) sync() error {
-	w.saveCursors()
+	if err := w.saveCursors(); err != nil {
+		return err
+	}
 	return w.state.Commit(true)
 }

@@ -298,3 +298,82 @@ func TestDeadLettersGoToTheirSink(t *testing.T) {
 		t.Errorf("dead letter %+v", letter)
 	}
 }
+
+func TestARefusedAlertBecomesADeadLetterAndTheRestGoesOn(t *testing.T) {
+	store := openStore(t, vfs.NewMem())
+	defer store.Close()
+	sink := &pickySink{refuse: "224@1"}
+	letters := &memorySink{}
+	p := newPipeline(t, pipeline.Options{
+		Store: store, Rules: loadRules(t, store, storyXML),
+		Sinks: []pipeline.Sink{
+			{Name: "picky", Sink: sink, Format: ruleID},
+			{Name: "letters", Sink: letters, DeadLetters: true},
+		},
+	})
+	src := &memorySource{partitions: map[int32][]connectors.Message{0: strangers(0, 4)}, wait: true}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	sink.last, letters.got = make(chan struct{}), make(chan struct{}, 1)
+	go func() { done <- p.Run(ctx, src) }()
+	<-sink.last
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"224@0", "224@2", "224@3"}, sink.values); diff != "" {
+		t.Errorf("delivered (-want +got):\n%s", diff)
+	}
+	// The letter left with the batch of the stop: a second run delivers it.
+	again := newPipeline(t, pipeline.Options{
+		Store: store, Rules: loadRules(t, store, storyXML),
+		Sinks: []pipeline.Sink{{Name: "picky", Sink: sink, Format: ruleID}, {Name: "letters", Sink: letters, DeadLetters: true}},
+	})
+	src.wait = false
+	if err := again.Run(t.Context(), src); err != nil {
+		t.Fatal(err)
+	}
+	if len(letters.items) != 1 || string(letters.items[0].Value) != "224@1" {
+		t.Errorf("dead letters %v", letters.items)
+	}
+}
+
+// pickySink refuses one value for good and tells when it has the last.
+type pickySink struct {
+	refuse string
+	values []string
+	last   chan struct{}
+}
+
+func (s *pickySink) Deliver(_ context.Context, items []connectors.Item) error {
+	for _, it := range items {
+		if string(it.Value) == s.refuse {
+			return &connectors.RefusedError{ID: it.ID, Err: errors.New("400 Bad Request")}
+		}
+		s.values = append(s.values, string(it.Value))
+		if string(it.Value) == "224@3" {
+			close(s.last)
+		}
+	}
+	return nil
+}
+
+func (s *pickySink) Close() error { return nil }
+
+func TestAGuessedTimeCountsLessThanTheStreams(t *testing.T) {
+	store := openStore(t, vfs.NewMem())
+	defer store.Close()
+	p := newPipeline(t, pipeline.Options{Store: store, Rules: loadRules(t, store, storyXML)})
+	defer p.Close()
+	msgs := messages(docker("docker0", "up"), port(1514, "established", "203.0.113.1"))
+	for i := range msgs {
+		msgs[i].Time, msgs[i].Inferred = 1_900_000_000_000, true
+	}
+	res, err := p.Process(msgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Alerts) != 2 || res.Alerts[0].Time != 1_560_529_818_000 || res.Alerts[1].Time != res.Alerts[0].Time {
+		t.Errorf("times of %v: %d, want the envelope's for both", lines(res.Alerts), res.Alerts[0].Time)
+	}
+}

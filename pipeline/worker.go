@@ -32,6 +32,7 @@ type worker struct {
 	entry   []byte
 
 	deliverers []*deliverer // while Run serves the partition
+	refusals   refusals
 }
 
 func openWorker(p *Pipeline, id Partition) (*worker, error) {
@@ -187,7 +188,7 @@ func (w *worker) event(m *connectors.Message, i int, b *batch) error {
 	if text, bad := b.bad[i]; bad {
 		return w.deadLetter(m, i, b, "panic", text)
 	}
-	ev, err := w.decoder.Decode(m.Value, syscollector.Meta{Time: m.Time, Key: m.Key, AgentID: agentHeader(m)})
+	ev, err := w.decoder.Decode(m.Value, syscollector.Meta{Time: w.recordTime(m), Key: m.Key, AgentID: agentHeader(m)})
 	if err != nil {
 		var bad *syscollector.Error
 		if !errors.As(err, &bad) {
@@ -226,9 +227,18 @@ func (w *worker) event(m *connectors.Message, i int, b *batch) error {
 	return w.enqueue(alerts, m, i, b)
 }
 
+// recordTime returns when the record was made. A guess of the source counts for
+// less than the stream's time so far.
+func (w *worker) recordTime(m *connectors.Message) int64 {
+	if m.Inferred && w.now > 0 {
+		return w.now
+	}
+	return m.Time
+}
+
 // advance moves stream time on.
 func (w *worker) advance(ev *syscollector.Event, m *connectors.Message, b *batch) {
-	if m.Time > 0 && ev.Time > m.Time+maxSkew {
+	if m.Time > 0 && !m.Inferred && ev.Time > m.Time+maxSkew {
 		ev.Time = m.Time
 		b.res.Counts.Skewed++
 	}
@@ -263,12 +273,17 @@ func (w *worker) deadLetter(m *connectors.Message, i int, b *batch, reason, deta
 	b.res.Counts.DeadLetters++
 	b.res.DeadLetters = append(b.res.DeadLetters, letter)
 	b.res.letters = append(b.res.letters, i)
+	return w.keep(&letter)
+}
+
+// keep puts a dead letter where they are kept.
+func (w *worker) keep(letter *DeadLetter) error {
 	body, err := letter.encode()
 	if err != nil {
 		return err
 	}
 	if w.p.opts.deadLettersToSink() {
-		w.state.Enqueue(append(appendEntryHead(nil, entryDeadLetter, m.Offset), body...))
+		w.state.Enqueue(append(appendEntryHead(nil, entryDeadLetter, letter.Offset), body...))
 	} else {
 		w.state.DeadLetter(body)
 	}
@@ -281,7 +296,9 @@ func (w *worker) commit(b *batch) error {
 	if err := w.eval.Flush(); err != nil {
 		return fmt.Errorf("write rule memory: %w", err)
 	}
-	w.saveCursors()
+	if err := w.saveCursors(); err != nil {
+		return err
+	}
 	if w.p.opts.Changelog != nil {
 		if err := w.p.opts.Changelog.Append(w.state); err != nil {
 			return fmt.Errorf("append to the changelog: %w", err)
