@@ -65,7 +65,7 @@ func (t *keyTable) add(key, value string) {
 		}
 	}
 	size := len(key) + len(value) + 2*binary.MaxVarintLen64
-	if last := len(t.chunks) - 1; last < 0 || t.chunks[last].Len()+size > t.chunks[last].Cap() {
+	if last := len(t.chunks) - 1; last < 0 || t.chunks[last].Len()+size > min(t.chunks[last].Cap(), chunkSize) {
 		c := new(strings.Builder)
 		c.Grow(max(size, min(chunkSize, 2*t.bytes+512)))
 		t.chunks = append(t.chunks, c)

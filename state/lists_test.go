@@ -217,20 +217,6 @@ func TestLargeListsAreReadFromTheStore(t *testing.T) {
 	runtime.KeepAlive(old)
 }
 
-// A list in memory must not take much more than its text.
-func TestLongListsAreSmallInMemory(t *testing.T) {
-	s, err := state.Open(t.TempDir(), state.Options{CacheBytes: 16 << 20})
-	ok(t, err)
-	defer s.Close()
-	before := heap()
-	const n = 200_000
-	info, err := s.Lists().Load("hashes", state.ListCDB, false, bigList(n))
-	ok(t, err)
-	if grown := heap() - before; info.Keys != n || grown > 120*n {
-		t.Fatalf("%d keys, heap grew by %d MiB", info.Keys, grown>>20)
-	}
-}
-
 // heap returns the bytes in use on the heap.
 func heap() int64 {
 	runtime.GC()

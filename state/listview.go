@@ -5,7 +5,6 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/gaissmai/bart"
@@ -199,17 +198,17 @@ func (l *list) get(key string) (string, bool) {
 	return "", false
 }
 
-// listKeys recycles the keys of lookups in the store.
-var listKeys = sync.Pool{New: func() any { return new([]byte) }}
-
 // exact looks a key in normal form up. A failure of the store is logged and the
 // key is not found.
 func (l *list) exact(name string) (string, bool) {
 	if l.keys != nil {
 		return l.keys.get(name)
 	}
-	buf := listKeys.Get().(*[]byte)
-	defer listKeys.Put(buf)
+	buf, _ := l.s.keys.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	defer l.s.keys.Put(buf)
 	*buf = append(generationKey((*buf)[:0], l.gen), name...)
 	v, closer, err := l.s.db.Get(*buf)
 	if err != nil {

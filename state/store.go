@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -45,7 +44,7 @@ type Options struct {
 
 func (o *Options) listBytes() int {
 	if o.ListBytes > 0 {
-		return o.ListBytes
+		return min(o.ListBytes, 1<<31)
 	}
 	return maxListBytes
 }
@@ -58,6 +57,7 @@ type Store struct {
 	lock    *pebble.Lock
 	layouts *layouts
 	lists   *Lists
+	keys    sync.Pool // *[]byte, of lookups in lists
 
 	mu   sync.Mutex
 	refs map[partitionName]uint32
@@ -102,10 +102,11 @@ func (s *Store) open() error {
 	}
 	var err error
 	if s.lock, err = pebble.LockDirectory(s.dir, s.opts.FS); err != nil {
-		if errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EACCES) {
+		var file *fs.PathError
+		if errors.As(err, &file) { // the lock file itself, not its lock
 			return fmt.Errorf("lock state directory %s: %w", s.dir, err)
 		}
-		return fmt.Errorf("%w: %s is held by a running instance: stop it, ask it with query --state URL, or name another directory (%v)", ErrLocked, s.dir, err)
+		return fmt.Errorf("%w: %s is held by a running instance: stop it, ask it with query --state URL, or name another directory (%w)", ErrLocked, s.dir, err)
 	}
 	if s.db, err = pebble.Open(s.dir, s.pebbleOptions()); err != nil {
 		return fmt.Errorf("open state directory %s: %w", s.dir, err)
