@@ -95,9 +95,8 @@ type listLine struct {
 	ok     bool // it is an entry
 }
 
-// usedLists yields the texts of the CDB lists that rules about inventory use,
-// or the invigil dialect does; address tells that keys are looked up as
-// prefixes of addresses, too.
+// usedLists visits the texts of the CDB lists that rules about inventory use;
+// address tells that keys are looked up as prefixes of addresses, too.
 func (p *pass) usedLists(visit func(l List, lines []listLine, address bool)) {
 	for _, l := range p.opts.Lists {
 		if !l.CDB {

@@ -14,7 +14,7 @@ type word struct {
 	called bool // a parenthesis follows
 }
 
-// words returns the names in a condition, what stands in quotes left out.
+// wordsOf returns the names in a condition, what stands in quotes left out.
 func wordsOf(s string) (list []word) {
 	for i := 0; i < len(s); {
 		switch c := s[i]; {

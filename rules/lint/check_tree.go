@@ -99,7 +99,7 @@ func (r *rule) conditions() (list []*call) {
 
 // covers tells whether a matches whenever all that r needs holds.
 func (p *pass) covers(a, r *rule, needs []*call) bool {
-	if a.decl.Wazuh.NoAlert || a.dead || !a.plain() || a.decl.Broken || r.decl.Broken {
+	if a.decl.Wazuh.NoAlert || a.dead || !a.plain || a.decl.Broken || r.decl.Broken {
 		return false
 	}
 	for i := range a.calls {
@@ -119,7 +119,7 @@ func (p *pass) covers(a, r *rule, needs []*call) bool {
 
 // implies tells whether c holds whenever need does.
 func (p *pass) implies(need, c *call) bool {
-	if need.key() == c.key() {
+	if need.same(c) {
 		return true
 	}
 	if need.static || c.static || need.view != c.view || c.view == 0 || !need.isPattern() || !c.isPattern() {
@@ -164,7 +164,7 @@ func levelZeroFirst(p *pass) {
 func catchAll(p *pass) {
 	for _, r := range p.set.all {
 		w := r.decl.Wazuh
-		if r.builtin || r.decl.Broken || w.Parent.Group == "" && w.Parent.Level == 0 || len(r.calls) > 0 || !r.plain() || w.NoAlert {
+		if r.builtin || r.decl.Broken || w.Parent.Group == "" && w.Parent.Level == 0 || len(r.calls) > 0 || !r.plain || w.NoAlert {
 			continue
 		}
 		var over []string

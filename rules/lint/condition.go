@@ -46,9 +46,10 @@ func (c *call) accepts(v string) bool {
 	return true
 }
 
-// key is equal for conditions that say the same.
-func (c *call) key() string {
-	return strings.Join([]string{c.fn, strings.ToLower(c.value), c.text, strconv.FormatBool(c.negate), c.list, c.lookup, c.check}, "\x00")
+// same tells whether two conditions say the same.
+func (c *call) same(o *call) bool {
+	return c.fn == o.fn && c.text == o.text && c.negate == o.negate && c.list == o.list && c.lookup == o.lookup && c.check == o.check &&
+		c.static == o.static && c.view == o.view && (c.view != 0 || strings.EqualFold(c.value, o.value))
 }
 
 // maxNesting bounds the parentheses of a condition.

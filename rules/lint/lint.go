@@ -13,6 +13,7 @@ package lint
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -144,7 +145,8 @@ func (p *pass) read(name string) {
 
 // reason leaves out of a file error the path, which the finding names.
 func reason(err error) string {
-	if pe, ok := err.(*os.PathError); ok {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
 		return pe.Err.Error()
 	}
 	return err.Error()

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"hash/maphash"
 	"slices"
 	"sort"
 	"strconv"
@@ -39,7 +40,8 @@ type rule struct {
 	own     typeSet
 	types   typeSet // message types for which the rule can match
 	dead    bool    // a condition can never hold
-	sign    uint64  // of the values that the conditions name
+	plain   bool    // its conditions are its calls, all of which must hold, and nothing else
+	sign    uint64  // bits of the conditions, to tell quickly that rules differ
 }
 
 // newSet puts the tree together. What the loader reports is passed over here:
@@ -215,7 +217,7 @@ func (s *set) parents(d *rulefile.Rule) (parents []*rule) {
 // judge finds out what can reach a rule. Parents come before their children.
 func (s *set) judge(r *rule) {
 	w := r.decl.Wazuh
-	r.own = s.words.allTypes
+	r.own, r.plain = s.words.allTypes, r.isPlain()
 	for i := range r.calls {
 		c := &r.calls[i]
 		if !c.must {
@@ -225,9 +227,7 @@ func (s *set) judge(r *rule) {
 		if s.words.never(c) {
 			r.dead = true
 		}
-		if c.value != "type" {
-			r.sign |= signOf(c)
-		}
+		r.sign |= s.words.sign(c)
 	}
 	r.dead = r.dead || w.IfFTS || w.CompiledRule != ""
 	var above typeSet
@@ -255,15 +255,21 @@ func (s *set) judge(r *rule) {
 		p := r.parents[0]
 		r.inherited = append(slices.Clip(p.inherited), p.calls...)
 		for i := range r.inherited {
-			r.sign |= signOf(&r.inherited[i])
+			r.sign |= s.words.sign(&r.inherited[i])
 		}
 	}
 }
 
-func signOf(c *call) uint64 {
-	var h uint64 = 14695981039346656037
-	for _, b := range []byte(strings.ToLower(c.value)) {
-		h = (h ^ uint64(b)) * 1099511628211
+// sign returns a bit for a condition: of its field alone where conditions that
+// differ can imply each other, none for the type.
+func (w *words) sign(c *call) uint64 {
+	name := strings.ToLower(c.value)
+	if name == "type" && !c.static {
+		return 0
+	}
+	h := maphash.String(w.seed, name)
+	if c.static || w.vocabulary(c.view) == nil {
+		h ^= maphash.String(w.seed, c.text+"\x00"+c.list)
 	}
 	return 1 << (h >> 58)
 }
@@ -294,9 +300,8 @@ func (r *rule) correlates() bool {
 	return c != nil && (c.SID != 0 || c.Group != "" || c.Regex != "")
 }
 
-// plain tells whether the rule's conditions are its calls, all of which must
-// hold, and nothing else.
-func (r *rule) plain() bool {
+// isPlain finds out what plain is.
+func (r *rule) isPlain() bool {
 	w := r.decl.Wazuh
 	if r.correlates() || w.CheckDiff || w.IfFTS || w.CompiledRule != "" || w.Time != "" || w.Weekday != "" || w.MaxSize > 0 ||
 		w.DecodedAs != "" && w.DecodedAs != inventoryDecoder {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -63,10 +64,11 @@ type words struct {
 	// of an array, and with six decimals.
 	lists, reals map[syscollector.ViewID]bool
 	names        []string // of all fields, for suggestions
+	seed         maphash.Seed
 }
 
 func newWords(compat syscollector.Compat) *words {
-	w := &words{compat: compat, fields: map[syscollector.ViewID]typeSet{}, lists: map[syscollector.ViewID]bool{}, reals: map[syscollector.ViewID]bool{}}
+	w := &words{compat: compat, seed: maphash.MakeSeed(), fields: map[syscollector.ViewID]typeSet{}, lists: map[syscollector.ViewID]bool{}, reals: map[syscollector.ViewID]bool{}}
 	for _, t := range scanTypes {
 		if compat == syscollector.Compat4 || t.table != syscollector.Hotfixes {
 			w.types = append(w.types, t)
