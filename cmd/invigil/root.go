@@ -76,7 +76,7 @@ func (a *app) root(started *bool) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(
-		a.demoCommand(), a.runCommand(), a.evalCommand(), a.lintCommand(), a.translateCommand(),
+		a.demoCommand(), a.runCommand(), a.evalCommand(), a.testCommand(), a.compareCommand(), a.lintCommand(), a.translateCommand(),
 		a.queryCommand(), a.matchCommand(), a.fieldsCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	for _, c := range root.Commands() {
