@@ -104,7 +104,7 @@ func TestUnreadablePathsAreFindings(t *testing.T) {
 }
 
 // unseen are checks of what a translated rule no longer shows: where the group's
-// name ended, and that a text was a variable's.
+// name ended.
 var unseen = []string{"group-glued"}
 
 // TestTranslatedRulesHaveTheSameFindings lints each bad side as XML and as the
