@@ -116,10 +116,14 @@ func (s *server) read(ctx context.Context) ([]connectors.Message, error) {
 
 // process runs the messages and wakes the deliverers.
 func (s *server) process(msgs []connectors.Message) error {
-	if len(msgs) == 0 {
-		return nil
-	}
 	res := Result{Applied: make(map[Partition]int64)}
+	if len(msgs) == 0 { // a reload needs no message to take effect
+		for _, w := range s.workers {
+			if err := w.renew(0, nil, &res); err != nil {
+				return fmt.Errorf("partition %s/%d: %w", w.id.Topic, w.id.Number, err)
+			}
+		}
+	}
 	for _, g := range groupByPartition(msgs) {
 		w, err := s.workerOf(g.partition)
 		if err != nil {
@@ -128,6 +132,8 @@ func (s *server) process(msgs []connectors.Message) error {
 		if err := w.process(g.msgs, g.index, &res); err != nil {
 			return fmt.Errorf("partition %s/%d: %w", g.partition.Topic, g.partition.Number, err)
 		}
+	}
+	for _, w := range s.workers {
 		for _, d := range w.deliverers {
 			poke(d.wake)
 		}

@@ -33,6 +33,7 @@ type worker struct {
 
 	deliverers []*deliverer // while Run serves the partition
 	refusals   refusals
+	swept      bool // rules and lists were compared with those seen last
 }
 
 func openWorker(p *Pipeline, id Partition) (*worker, error) {
@@ -60,6 +61,8 @@ func (w *worker) open() error {
 		return errors.Join(fmt.Errorf("load rule memory: %w", err), st.Close())
 	}
 	w.in = rules.Input{Origin: rules.Origin{Topic: w.id.Topic, Partition: w.id.Number}, Inventory: st}
+	w.swept = false
+	w.readVolatile()
 	return nil
 }
 
@@ -72,6 +75,9 @@ func (w *worker) process(msgs []connectors.Message, index []int, res *Result) er
 		for end < len(msgs) && end-start < w.p.opts.BatchEvents && (end == start || bytes < w.p.opts.BatchBytes) {
 			bytes += len(msgs[end].Value)
 			end++
+		}
+		if err := w.renew(start, index, res); err != nil {
+			return err
 		}
 		b := batch{w: w, msgs: msgs[start:end]}
 		if err := b.run(); err != nil {
@@ -116,13 +122,6 @@ type batch struct {
 // becomes a dead letter: the batch starts over without it.
 func (b *batch) run() error {
 	w := b.w
-	if set := w.p.rules.Load(); set != w.set {
-		if err := w.eval.Swap(set); err != nil {
-			return fmt.Errorf("take the reloaded rules: %w", err)
-		}
-		w.set = set
-	}
-	w.in.Lists = w.p.opts.Store.Lists().View()
 	for {
 		i, panicked, err := b.attempt()
 		if err != nil {
@@ -139,7 +138,7 @@ func (b *batch) run() error {
 		if err := errors.Join(w.close(), w.open()); err != nil {
 			return fmt.Errorf("go back to the last commit after a panic: %w", err)
 		}
-		w.in.Lists = w.p.opts.Store.Lists().View()
+		w.in.Lists, w.swept = w.p.opts.Store.Lists().View(), true
 	}
 	w.p.metrics.count(&b.res)
 	return nil
@@ -253,16 +252,23 @@ func (w *worker) enqueue(alerts []rules.Alert, m *connectors.Message, i int, b *
 		b.res.Counts.Alerts++
 		b.res.Alerts = append(b.res.Alerts, alerts[a])
 		b.res.order = append(b.res.order, i)
-		if len(w.p.opts.Sinks) == 0 {
-			continue
+		if err := w.enqueueAlert(&alerts[a], m.Offset); err != nil {
+			return err
 		}
-		var err error
-		w.entry = appendEntryHead(w.entry[:0], entryAlert, m.Offset)
-		if w.entry, err = alerts[a].AppendBinary(w.entry); err != nil {
-			return fmt.Errorf("encode alert of rule %s: %w", alerts[a].Rule.ID, err)
-		}
-		w.state.Enqueue(w.entry)
 	}
+	return nil
+}
+
+// enqueueAlert puts an alert into the outbox, if anyone wants it.
+func (w *worker) enqueueAlert(a *rules.Alert, offset int64) (err error) {
+	if len(w.p.opts.Sinks) == 0 {
+		return nil
+	}
+	w.entry = appendEntryHead(w.entry[:0], entryAlert, offset)
+	if w.entry, err = a.AppendBinary(w.entry); err != nil {
+		return fmt.Errorf("encode alert of rule %s: %w", a.Rule.ID, err)
+	}
+	w.state.Enqueue(w.entry)
 	return nil
 }
 

@@ -90,3 +90,22 @@ func wazuhInfos(s *wazuhSet) (infos []RuleInfo) {
 	}
 	return infos
 }
+
+// Onset describes a rule whose condition stands on stored items: what it is
+// identified by, and the lists that it reads. A change of either may make
+// conditions true that no event will report.
+type Onset struct {
+	Fingerprint uint64
+	Lists       []string
+}
+
+// Onsets returns the set's onset rules, in load order.
+func (s *Set) Onsets() []Onset {
+	var all []Onset
+	for _, r := range s.stateful {
+		if !r.every {
+			all = append(all, Onset{r.fingerprint, r.lists})
+		}
+	}
+	return all
+}
