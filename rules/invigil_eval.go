@@ -143,8 +143,6 @@ func (e *statefulEval) clearHolds() {
 	e.touched = e.touched[:0]
 }
 
-// move takes the index entries of a row along that continues another, under
-// whose columns they were written.
 // sweep reports whether the input is stored inventory shown again, not a
 // message: then every onset rule looks, so that what a reload made true needs
 // no event.
@@ -254,15 +252,6 @@ func (e *statefulEval) evaluate(r *statefulRule, number int32) bool {
 	return ok
 }
 
-// endOnsets ends the onsets of the row that are over: the condition was looked
-// at and does not hold, the row is gone, or the set has no such rule any more.
-// end ends one onset: it leaves the index and, if it was asked for, a resolved
-// alert follows.
-// retire ends every active onset whose rule is no longer in the set, and
-// appends resolved alerts for those that want them: for a sweep after a reload.
-// The rows lose the fingerprints when they are next evaluated.
-// forget ends every active onset of an agent that is forgotten.
-// endWhere ends the onsets for which reason is not "".
 // counters returns what was counted, by place in the set.
 func (e *statefulEval) counters() []RuleCounters { return e.counts }
 

@@ -8,6 +8,8 @@ import (
 
 // This file ends onsets and keeps the index of active onsets true.
 
+// move takes the index entries of a row along that continues another, under
+// whose columns they were written.
 func (e *statefulEval) move(d *syscollector.Delta) error {
 	if d.Before == d.After || d.Before.Present == 0 {
 		return nil
@@ -39,6 +41,7 @@ func (e *statefulEval) move(d *syscollector.Delta) error {
 	return nil
 }
 
+// onset returns the entry of the index for an onset that begins with the delta.
 func (e *statefulEval) onset(r *statefulRule, d *syscollector.Delta) ActiveOnset {
 	agent := e.run.scope.agent
 	a := ActiveOnset{
@@ -53,6 +56,8 @@ func (e *statefulEval) onset(r *statefulRule, d *syscollector.Delta) ActiveOnset
 	return a
 }
 
+// endOnsets ends the onsets of the row that are over: the condition was looked
+// at and does not hold, the row is gone, or the set has no such rule any more.
 func (e *statefulEval) endOnsets(d *syscollector.Delta) error {
 	stays := func(fp uint64) (number int32, stay bool) {
 		number, known := e.set.onsets[fp]
@@ -91,6 +96,8 @@ func (e *statefulEval) endOnsets(d *syscollector.Delta) error {
 	return nil
 }
 
+// end ends one onset: it leaves the index and, if it was asked for, a resolved
+// alert follows.
 func (e *statefulEval) end(fp uint64, number int32, d *syscollector.Delta) error {
 	row := d.After
 	if d.Change == syscollector.Removed {
@@ -117,6 +124,7 @@ func (e *statefulEval) end(fp uint64, number int32, d *syscollector.Delta) error
 	return nil
 }
 
+// reason tells why an onset is over, as the resolved alert says it.
 func (e *statefulEval) reason(a *ActiveOnset, number int32, c syscollector.Change) string {
 	switch {
 	case number < 0:
@@ -129,6 +137,7 @@ func (e *statefulEval) reason(a *ActiveOnset, number int32, c syscollector.Chang
 	return "row changed"
 }
 
+// goneReason tells what became of a rule that the set does not have as it was.
 func (e *statefulEval) goneReason(id string) string {
 	if _, ok := e.set.ids[id]; ok {
 		return "rule edited"
@@ -136,6 +145,9 @@ func (e *statefulEval) goneReason(id string) string {
 	return "rule removed"
 }
 
+// retire ends every active onset whose rule is no longer in the set, and
+// appends resolved alerts for those that want them: for a sweep after a reload.
+// The rows lose the fingerprints when they are next evaluated.
 func (e *statefulEval) retire(in *Input, out []Alert) ([]Alert, error) {
 	return e.endWhere(in, out, func(a *ActiveOnset) string {
 		if _, ok := e.set.onsets[a.Fingerprint]; ok {
@@ -145,6 +157,7 @@ func (e *statefulEval) retire(in *Input, out []Alert) ([]Alert, error) {
 	})
 }
 
+// forget ends every active onset of an agent that is forgotten.
 func (e *statefulEval) forget(in *Input, agent string, out []Alert) ([]Alert, error) {
 	return e.endWhere(in, out, func(a *ActiveOnset) string {
 		if a.Agent != agent {
@@ -154,6 +167,7 @@ func (e *statefulEval) forget(in *Input, agent string, out []Alert) ([]Alert, er
 	})
 }
 
+// endWhere ends the onsets for which reason is not "".
 func (e *statefulEval) endWhere(in *Input, out []Alert, reason func(*ActiveOnset) string) ([]Alert, error) {
 	type ending struct {
 		onset  ActiveOnset

@@ -233,15 +233,6 @@ func (c *whenCompiler) checkCondition(n ast.Node) {
 
 func isLogical(op string) bool { return op == "and" || op == "&&" || op == "or" || op == "||" }
 
-// typeError reports a type error in words about the rule; it returns true if
-// there is none.
-// clash words a mismatch of an operator's sides.
-// shown writes a resolved node as it stands in the rule.
-// itemName matches the names that fields of rows under predicates have inside.
-// plainWords says in a rule writer's words what the expression library says in
-// those of its own and of Go.
-// wordWidth returns how many runes the name, number or quoted text at a byte
-// offset has.
 // checkTypes checks a tree that is no condition.
 func (c *whenCompiler) checkTypes(n ast.Node) bool {
 	_, err := checker.Check(&parser.Tree{Node: n, Source: c.tree.Source}, c.config(reflect.Invalid))
@@ -276,10 +267,6 @@ func (c *whenCompiler) build(n ast.Node) bool {
 	return true
 }
 
-// report adds an error at a rune offset of the text.
-// position places a rune offset of the text.
-// textPosition places a byte of a text: at the byte, else at the text's start,
-// else at the rule.
 // visitFunc lets a function walk a tree.
 type visitFunc func(*ast.Node)
 

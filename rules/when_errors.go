@@ -18,6 +18,8 @@ import (
 
 // This file words what is wrong with a condition and finds the place.
 
+// parseHint is advice on what the expression library's parser refuses, "" for
+// none.
 func parseHint(message string) string {
 	switch {
 	case strings.Contains(message, `Operator("=")`):
@@ -28,6 +30,8 @@ func parseHint(message string) string {
 	return ""
 }
 
+// typeError reports a type error in words about the rule; it returns true if
+// there is none.
 func (c *whenCompiler) typeError(n ast.Node, err error) bool {
 	if err == nil {
 		return true
@@ -62,6 +66,7 @@ func (c *whenCompiler) typeError(n ast.Node, err error) bool {
 	return false
 }
 
+// clash words a mismatch of an operator's sides.
 func (c *whenCompiler) clash(b *ast.BinaryNode) (message, hint string) {
 	message = fmt.Sprintf("%s cannot take %s %s and %s %s", b.Operator,
 		typeName(b.Left.Type()), shown(b.Left), typeName(b.Right.Type()), shown(b.Right))
@@ -111,6 +116,7 @@ func typeName(t reflect.Type) string {
 	return t.String()
 }
 
+// article names a type with its article.
 func article(what string) string {
 	switch what {
 	case "string", "text":
@@ -123,12 +129,16 @@ func article(what string) string {
 	return "a " + what
 }
 
+// shown writes a resolved node as it stands in the rule.
 func shown(n ast.Node) string {
 	return itemName.ReplaceAllString(n.String(), ".$1")
 }
 
+// itemName matches the names that fields of rows under predicates have inside.
 var itemName = regexp.MustCompile(`#\d\.(?:\w+\.)*(\w+)`)
 
+// plainWords says in a rule writer's words what the expression library says in
+// those of its own and of Go.
 func plainWords(message string) string {
 	if rest, ok := strings.CutPrefix(message, "unexpected token "); ok {
 		if rest == "EOF" {
@@ -150,6 +160,8 @@ func plainWords(message string) string {
 	return strings.TrimSpace(message)
 }
 
+// wordWidth returns how many runes the name, number or quoted text at a byte
+// offset has.
 func wordWidth(s string, offset int) int {
 	rest := s[min(offset, len(s)):]
 	if rest != "" && (rest[0] == '"' || rest[0] == '\'') {
@@ -165,6 +177,7 @@ func wordWidth(s string, offset int) int {
 	return max(1, utf8.RuneCountInString(rest[:n]))
 }
 
+// report adds an error at a rune offset of the text.
 func (c *whenCompiler) report(rune int, hint, format string, args ...any) {
 	offset := runeOffset(c.text.Value, rune)
 	d := source.Diagnostic{
@@ -179,10 +192,13 @@ func (c *whenCompiler) report(rune int, hint, format string, args ...any) {
 	c.diags = append(c.diags, d)
 }
 
+// position places a rune offset of the text.
 func (c *whenCompiler) position(rune int) source.Position {
 	return textPosition(c.text, runeOffset(c.text.Value, rune), c.env.pos)
 }
 
+// textPosition places a byte of a text: at the byte, else at the text's start,
+// else at the rule.
 func textPosition(t rulefile.Text, offset int, rule source.Position) source.Position {
 	for _, o := range []int{offset, 0} {
 		if pos := t.Map.At(o); pos != (source.Position{}) {
@@ -192,6 +208,8 @@ func textPosition(t rulefile.Text, offset int, rule source.Position) source.Posi
 	return rule
 }
 
+// runeOffset turns an offset in runes, as the expression library counts, into
+// one in bytes.
 func runeOffset(s string, rune int) int {
 	for i := range s {
 		if rune == 0 {

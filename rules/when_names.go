@@ -53,7 +53,7 @@ type whenName struct {
 	always bool // never absent
 }
 
-// reads reports whether the name is read from a row that a rule stands on.
+// ofRow reports whether the name is read from a row that a rule stands on.
 func (n *whenName) ofRow() bool { return n.view == viewRow || n.view == viewBefore }
 
 var (
@@ -118,6 +118,7 @@ var allWhenNames = sync.OnceValue(func() *whenNames {
 	return ns
 })
 
+// columnType returns the type that a column's values have in conditions.
 func columnType(t syscollector.Type) reflect.Type {
 	switch t {
 	case syscollector.Integer:
@@ -178,7 +179,7 @@ func (ns *whenNames) isRoot(word string) bool {
 	return name || group || table
 }
 
-// changes are the values of change, operations those of event.operation.
+// changeValues returns the values of the name change.
 func changeValues() []string {
 	var out []string
 	for c := syscollector.Unchanged; c <= syscollector.Removed; c++ {
@@ -187,10 +188,12 @@ func changeValues() []string {
 	return out
 }
 
+// operationValues returns those of event.operation.
 func operationValues() []string {
 	return []string{"INSERTED", "MODIFIED", "DELETED", "SELECTED", "MAX_ROWS", "DB_ERROR"}
 }
 
+// tableValues returns those of event.table and of the key table.
 func tableValues() []string {
 	var out []string
 	for _, t := range syscollector.Tables() {

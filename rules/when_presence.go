@@ -150,7 +150,7 @@ func (c *whenCompiler) presence(name *whenName, from ast.Node) ast.Node {
 	return c.atomCall(k, from)
 }
 
-// nameOf returns the name that a resolved node reads, nil if it is no name.
+// binary rewrites an operator with two sides: an atom if it is one.
 func (c *whenCompiler) binary(n *ast.BinaryNode) (ast.Node, ast.Node) {
 	switch n.Operator {
 	case "and", "&&", "or", "||":
@@ -205,12 +205,7 @@ func (c *whenCompiler) inFields(n *ast.BinaryNode) ast.Node {
 	return out
 }
 
-// binaryAtom recognises an operation on a name and constants, or two names.
-// literal returns the value of a constant node, nil if it is none.
-// versionAtom recognises a comparison with version() on at least one side.
-// versionArg returns what version() is applied to, or the node itself.
-// formatName returns the name of the format that belongs to a version: for
-// program.version it is program.format.
+// conditional rewrites a ?: b, whose value is present when the branch taken is.
 func (c *whenCompiler) conditional(n *ast.ConditionalNode) (ast.Node, ast.Node) {
 	cond := c.condition(n.Cond)
 	if n.Type() == typeBool {
@@ -225,6 +220,7 @@ func (c *whenCompiler) conditional(n *ast.ConditionalNode) (ast.Node, ast.Node) 
 	return v, at(&ast.ConditionalNode{Ternary: true, Cond: cond, Exp1: orTrue(pa), Exp2: orTrue(pb)}, n)
 }
 
+// orTrue returns a presence as a node: nil is true.
 func orTrue(p ast.Node) ast.Node {
 	if p == nil {
 		return &ast.BoolNode{Value: true}
@@ -299,6 +295,8 @@ func free(p ast.Node, bound []string) ast.Node {
 	return p
 }
 
+// dependsOn tells whether a node reads what a predicate binds, or one of the
+// variables.
 func dependsOn(n ast.Node, bound []string) bool {
 	found := false
 	ast.Walk(&n, visitFunc(func(p *ast.Node) {
@@ -365,7 +363,6 @@ func (c *whenCompiler) call(n *ast.CallNode) (ast.Node, ast.Node) {
 	return n, nil
 }
 
-// changedMask returns the columns that changed() names, all if none.
 // testCall rewrites a test of a value against constants: on a name it is an
 // atom, on any other expression the call test(value, k).
 func (c *whenCompiler) testCall(a whenAtom, arg, n ast.Node) (ast.Node, ast.Node) {
@@ -377,6 +374,7 @@ func (c *whenCompiler) testCall(a whenAtom, arg, n ast.Node) (ast.Node, ast.Node
 	return and(present, c.test(c.addAtom(a), v, n)), nil
 }
 
+// test returns the call test(v, k).
 func (c *whenCompiler) test(k int, v, n ast.Node) ast.Node {
 	callee := at(&ast.IdentifierNode{Value: "test"}, n)
 	return at(&ast.CallNode{Callee: callee, Arguments: []ast.Node{v, at(&ast.IntegerNode{Value: k}, n)}}, n)
@@ -391,6 +389,7 @@ func (c *whenCompiler) listValue(n *ast.CallNode) (ast.Node, ast.Node) {
 	return at(&ast.CallNode{Callee: callee, Arguments: []ast.Node{list, key}}, n), has
 }
 
+// method rewrites a call of a value's method.
 func (c *whenCompiler) method(n *ast.CallNode) (ast.Node, ast.Node) {
 	callee, present := c.value(n.Callee)
 	out := &ast.CallNode{Callee: callee}

@@ -12,16 +12,19 @@ import (
 // This file recognises, in a resolved and type-checked tree, the operations on one
 // name and constants, or on two names, that become atoms.
 
+// addAtom returns the number of an atom added to the condition.
 func (c *whenCompiler) addAtom(a whenAtom) int {
 	c.out.atoms = append(c.out.atoms, a)
 	return len(c.out.atoms) - 1
 }
 
+// atomCall returns the call atom(k) in the place of a node.
 func (c *whenCompiler) atomCall(k int, from ast.Node) ast.Node {
 	callee := at(&ast.IdentifierNode{Value: atomName}, from)
 	return at(&ast.CallNode{Callee: callee, Arguments: []ast.Node{at(&ast.IntegerNode{Value: k}, from)}}, from)
 }
 
+// nameOf returns the name that a resolved node reads, nil if it is no name.
 func (c *whenCompiler) nameOf(n ast.Node) *whenName {
 	id, ok := n.(*ast.IdentifierNode)
 	if !ok || slices.Contains(c.lets, id.Value) {
@@ -30,6 +33,7 @@ func (c *whenCompiler) nameOf(n ast.Node) *whenName {
 	return c.seen[id.Value]
 }
 
+// binaryAtom recognises an operation on a name and constants, or two names.
 func (c *whenCompiler) binaryAtom(n *ast.BinaryNode) (whenAtom, bool) {
 	if op, ok := comparisons[n.Operator]; ok {
 		if a, ok := c.versionAtom(op, n); ok {
@@ -56,6 +60,7 @@ func (c *whenCompiler) binaryAtom(n *ast.BinaryNode) (whenAtom, bool) {
 	return whenAtom{op: op, left: name, str: s.Value}, ok
 }
 
+// comparison recognises a comparison whose left side is a name.
 func (c *whenCompiler) comparison(op whenOp, left, right ast.Node) (whenAtom, bool) {
 	name := c.nameOf(left)
 	if name == nil {
@@ -80,6 +85,7 @@ func (c *whenCompiler) comparison(op whenOp, left, right ast.Node) (whenAtom, bo
 	return whenAtom{}, false
 }
 
+// literal returns the value of a constant node, nil if it is none.
 func literal(n ast.Node) any {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -103,6 +109,8 @@ func literal(n ast.Node) any {
 	return nil
 }
 
+// inAtom recognises the operator in: a constant in the agent's groups or
+// labels, a name in a range or among constants.
 func (c *whenCompiler) inAtom(name *whenName, n *ast.BinaryNode) (whenAtom, bool) {
 	if s, ok := n.Left.(*ast.StringNode); ok {
 		in := c.nameOf(n.Right)
@@ -142,6 +150,7 @@ func (c *whenCompiler) inAtom(name *whenName, n *ast.BinaryNode) (whenAtom, bool
 	return whenAtom{}, false
 }
 
+// versionAtom recognises a comparison with version() on at least one side.
 func (c *whenCompiler) versionAtom(op whenOp, n *ast.BinaryNode) (whenAtom, bool) {
 	l, lv := versionArg(n.Left)
 	r, rv := versionArg(n.Right)
@@ -167,6 +176,7 @@ func (c *whenCompiler) versionAtom(op whenOp, n *ast.BinaryNode) (whenAtom, bool
 	return a, true
 }
 
+// versionArg returns what version() is applied to, or the node itself.
 func versionArg(n ast.Node) (arg ast.Node, called bool) {
 	if call, ok := n.(*ast.CallNode); ok {
 		if id, ok := call.Callee.(*ast.IdentifierNode); ok && id.Value == "version" && len(call.Arguments) == 1 {
@@ -176,6 +186,8 @@ func versionArg(n ast.Node) (arg ast.Node, called bool) {
 	return n, false
 }
 
+// formatName returns the name of the format that belongs to a version: for
+// program.version it is program.format.
 func (c *whenCompiler) formatName(n *whenName) *whenName {
 	if n.field == nil || n.field.Table != syscollector.Packages {
 		return nil
@@ -185,6 +197,7 @@ func (c *whenCompiler) formatName(n *whenName) *whenName {
 	return &format
 }
 
+// changedMask returns the columns that changed() names, all if none.
 func changedMask(n *ast.CallNode) (mask uint64) {
 	for _, arg := range n.Arguments {
 		if f, ok := syscollector.ByName(arg.(*ast.StringNode).Value); ok {

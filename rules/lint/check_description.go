@@ -8,7 +8,8 @@ import (
 	"invigil/rules/rulefile"
 )
 
-// emptyStatics are names of a description that are never filled for inventory.
+// emptyStatic reports whether a name of a description is never filled for
+// inventory, and what to write instead.
 func (p *pass) emptyStatic(name string) (hint string, empty bool) {
 	switch name {
 	case "hostname":
