@@ -201,12 +201,11 @@ func (w *worker) saveCursors() error {
 
 // undelivered returns how many committed entries some sink lacks.
 func (w *worker) undelivered() int {
-	last := w.state.LastEntry()
-	most := uint64(0)
+	most := 0
 	for _, d := range w.deliverers {
-		most = max(most, last-min(last, d.acked.Load()))
+		most = max(most, d.behind())
 	}
-	return int(most)
+	return most
 }
 
 // safeOffset is the next offset up to which nothing would be lost if the store

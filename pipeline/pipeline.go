@@ -36,6 +36,9 @@ func New(o Options) (*Pipeline, error) {
 	p := &Pipeline{opts: o.withDefaults(), workers: make(map[Partition]*worker)}
 	p.metrics = newMetrics(p.opts.Registerer)
 	p.rules.Store(o.Rules)
+	if o.Registerer != nil && len(o.Sinks) > 0 {
+		o.Registerer.MustRegister(newOutboxes(p))
+	}
 	return p, nil
 }
 

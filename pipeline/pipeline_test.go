@@ -272,6 +272,9 @@ func TestAPanicCostsOneMessage(t *testing.T) {
 // TestCutsAndRestartsChangeNothing holds the promise that alerts and state do
 // not depend on how a stream is cut into calls, nor on restarts between them.
 func TestCutsAndRestartsChangeNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replays a stream a hundred times")
+	}
 	g := bench.NewGenerator(4, 2)
 	var stream []connectors.Message
 	for range 9 {

@@ -98,6 +98,7 @@ func (s *server) open(id Partition) (*worker, error) {
 			}
 		})
 	}
+	w.publish()
 	return w, nil
 }
 

@@ -13,6 +13,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	"invigil/connectors"
@@ -375,5 +377,35 @@ func TestAGuessedTimeCountsLessThanTheStreams(t *testing.T) {
 	}
 	if len(res.Alerts) != 2 || res.Alerts[0].Time != 1_560_529_818_000 || res.Alerts[1].Time != res.Alerts[0].Time {
 		t.Errorf("times of %v: %d, want the envelope's for both", lines(res.Alerts), res.Alerts[0].Time)
+	}
+}
+
+func TestMetricsAndStatusSayWhatASinkLacks(t *testing.T) {
+	store := openStore(t, vfs.NewMem())
+	defer store.Close()
+	hold := make(chan struct{})
+	called := make(chan struct{}, 1)
+	sink := &memorySink{fail: func(int) error { called <- struct{}{}; <-hold; return nil }}
+	reg := prometheus.NewRegistry()
+	p := newPipeline(t, pipeline.Options{
+		Store: store, Rules: loadRules(t, store, storyXML), Registerer: reg,
+		Sinks: []pipeline.Sink{{Name: "main", Sink: sink, Format: ruleID}},
+	})
+	done := make(chan error)
+	go func() {
+		done <- p.Run(t.Context(), &memorySource{partitions: map[int32][]connectors.Message{0: strangers(0, 3)}})
+	}()
+	<-called
+	status := p.Status()
+	if len(status) != 1 || status[0].Applied != 3 || status[0].Outbox["main"] != 3 {
+		t.Errorf("status %+v", status)
+	}
+	want := "# HELP invigil_outbox_records Alerts and dead letters that the sink lacks.\n# TYPE invigil_outbox_records gauge\ninvigil_outbox_records{sink=\"main\"} 3\n"
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "invigil_outbox_records"); err != nil {
+		t.Error(err)
+	}
+	close(hold)
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"invigil/connectors"
 	"invigil/pipeline/syscollector"
@@ -32,6 +33,7 @@ type worker struct {
 	entry   []byte
 
 	deliverers []*deliverer // while Run serves the partition
+	position   atomic.Pointer[position]
 	refusals   refusals
 	swept      bool // rules and lists were compared with those seen last
 }
@@ -63,6 +65,7 @@ func (w *worker) open() error {
 	w.in = rules.Input{Origin: rules.Origin{Topic: w.id.Topic, Partition: w.id.Number}, Inventory: st}
 	w.swept = false
 	w.readVolatile()
+	w.publish()
 	return nil
 }
 
@@ -314,7 +317,8 @@ func (w *worker) commit(b *batch) error {
 	if err := w.state.Commit(false); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	b.res.Committing = w.p.opts.Clock().Sub(began)
+	b.res.Committing += w.p.opts.Clock().Sub(began)
+	w.publish()
 	w.decoder.Reset()
 	return nil
 }
