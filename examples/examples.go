@@ -4,6 +4,7 @@
 //	rules/seed.xml   two Wazuh rules: a Docker interface that is up, an
 //	                 unexpected peer of the manager
 //	rules/seed.yml   the same two in the invigil dialect
+//	tests/           tests of both, for `invigil test`
 //	lists/           the CDB list that the second rule looks up
 //	events/          a small fleet's events as kcat -J prints them, and the two
 //	                 stories as lines of archives.log
@@ -14,5 +15,5 @@ import "embed"
 
 // Files are the example files by their paths in this directory.
 //
-//go:embed rules lists events invigil.yml
+//go:embed rules tests lists events invigil.yml
 var Files embed.FS

@@ -77,14 +77,21 @@ func (a *app) root(started *bool) *cobra.Command {
 	}
 	root.AddCommand(
 		a.demoCommand(), a.runCommand(), a.evalCommand(), a.testCommand(), a.compareCommand(), a.lintCommand(), a.translateCommand(),
-		a.queryCommand(), a.matchCommand(), a.fieldsCommand(), a.benchCommand(), a.versionCommand(),
+		a.queryCommand(), a.listsCommand(), a.matchCommand(), a.fieldsCommand(), a.benchCommand(), a.versionCommand(),
 	)
-	for _, c := range root.Commands() {
-		work := c.RunE
-		c.RunE = func(cmd *cobra.Command, args []string) error {
-			*started = true
-			return work(cmd, args)
-		}
-	}
+	tellStart(root, started)
 	return root
+}
+
+// tellStart makes every verb below c set started when it begins to work.
+func tellStart(c *cobra.Command, started *bool) {
+	for _, c := range c.Commands() {
+		if work := c.RunE; work != nil {
+			c.RunE = func(cmd *cobra.Command, args []string) error {
+				*started = true
+				return work(cmd, args)
+			}
+		}
+		tellStart(c, started)
+	}
 }

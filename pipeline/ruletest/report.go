@@ -99,7 +99,7 @@ type (
 	}
 	junitFailure struct {
 		Message string `xml:"message,attr"`
-		Text    string `xml:",chardata"`
+		Text    string `xml:",cdata"`
 	}
 )
 

@@ -117,7 +117,7 @@ func (r *Result) runTests(f *File, store *state.Store, set *rules.Set, choose *r
 	run.pipeline, err = pipeline.New(pipeline.Options{
 		Store: store, Rules: set,
 		Decoder: syscollector.Options{Compat: f.Compat, Manager: manager, Zone: time.UTC},
-		Explain: func(*syscollector.Event) *rules.Trace { run.event.seen = true; return &run.trace },
+		Explain: func(*syscollector.Event) *rules.Trace { return &run.trace },
 	})
 	if err != nil {
 		return err
@@ -147,13 +147,14 @@ type testRun struct {
 
 // observed is what the rules did with one event.
 type observed struct {
-	seen   bool              // it was decoded
-	why    map[string]string // rule → why it did not match, "" if it did
-	alerts int
+	why   map[string]string // rule tried → why it did not match, "" if it did
+	fired map[string]bool   // rules that alerted
 }
 
 func (r *testRun) tried(id, reason string) {
-	r.event.why[id] = reason
+	if before, again := r.event.why[id]; !again || before != "" { // a rule is tried on each row
+		r.event.why[id] = reason
+	}
 	if level, ok := r.levels[id]; ok && level == 0 && reason == "" {
 		r.result.Fired[id] = true
 	}
@@ -165,7 +166,7 @@ func (r *testRun) test(t *Test, topic string) (Outcome, error) {
 	var alerts []got
 	events := make([]observed, len(t.Events))
 	for i, e := range t.Events {
-		r.event = observed{why: make(map[string]string)}
+		r.event = observed{why: make(map[string]string), fired: make(map[string]bool)}
 		res, err := r.pipeline.Process([]connectors.Message{e.message(topic, int64(i))})
 		if err != nil {
 			return out, err
@@ -174,10 +175,10 @@ func (r *testRun) test(t *Test, topic string) (Outcome, error) {
 			out.Notes = append(out.Notes, fmt.Sprintf("event %d (line %d) is no event: %s: %s", i+1, e.Pos.Line, letter.Reason, letter.Error))
 		}
 		for a := range res.Alerts {
+			r.event.fired[res.Alerts[a].Rule.ID] = true
 			r.result.Fired[res.Alerts[a].Rule.ID] = true
 			alerts = append(alerts, gotAlert(&res.Alerts[a]))
 		}
-		r.event.alerts = len(res.Alerts)
 		events[i] = r.event
 	}
 	diff := align(t.Alerts, alerts)
@@ -197,19 +198,20 @@ func explain(t *Test, diff []diffLine, events []observed) (notes []string) {
 			continue
 		}
 		told[d.rule] = true
+		tried := false
 		for i, e := range t.Events {
-			reason, tried := events[i].why[d.rule]
-			switch {
-			case !events[i].seen:
+			reason, ok := events[i].why[d.rule]
+			tried = tried || ok
+			if !ok || reason == "" && events[i].fired[d.rule] {
 				continue
-			case !tried:
-				reason = "was not tried: its table, its parent or an index kept it away"
-			case reason == "" && events[i].alerts > 0:
-				continue
-			case reason == "":
-				reason = "matched without an alert: it stood already, is held back, or has level 0"
+			}
+			if reason == "" {
+				reason = "matched without an alert: it stood already, is held back, or another rule took the event"
 			}
 			notes = append(notes, fmt.Sprintf("rule %s at event %d (line %d): %s", d.rule, i+1, e.Pos.Line, reason))
+		}
+		if !tried {
+			notes = append(notes, fmt.Sprintf("rule %s was tried on no event: none has a row of its table with the values that it needs, or a rule above it took the event", d.rule))
 		}
 	}
 	return notes
