@@ -206,7 +206,7 @@ func explain(t *Test, diff []diffLine, events []observed) (notes []string) {
 				continue
 			}
 			if reason == "" {
-				reason = "matched without an alert: it stood already, is held back, or another rule took the event"
+				reason = "matched without an alert: it stood already, is suppressed, has not counted enough, or another rule took the event"
 			}
 			notes = append(notes, fmt.Sprintf("rule %s at event %d (line %d): %s", d.rule, i+1, e.Pos.Line, reason))
 		}
