@@ -71,7 +71,7 @@ func (h *heldAlerts) take(a *managerAlert) {
 func (h *heldAlerts) find(out []*managerAlert, e *sighting, ev *syscollector.Event, within int64) []*managerAlert {
 	add := func(list []*managerAlert) {
 		for _, a := range list {
-			if a.isOf(&e.agent) && (!e.timed || e.gap(a) <= within) {
+			if a.isOf(&ev.Agent) && (!e.timed || e.gap(a) <= within) {
 				out = append(out, a)
 			}
 		}

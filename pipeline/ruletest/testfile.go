@@ -165,10 +165,9 @@ func readTest(n *source.Node) *Test {
 			t.Events = append(t.Events, e)
 		}
 	}
-	switch a := m.Get("alerts"); {
-	case a == nil:
+	if a := m.Get("alerts"); a == nil {
 		n.Hintf("none is written alerts: []", "the test does not say which alerts it expects")
-	default:
+	} else {
 		items, _ := a.Items()
 		for _, item := range items {
 			t.Alerts = append(t.Alerts, readWant(item))
