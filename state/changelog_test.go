@@ -85,7 +85,7 @@ func (w *worker) event(t *testing.T) string {
 	ok(t, err)
 	var told []string
 	for _, d := range ds {
-		told = append(told, fmt.Sprint(d.Change, d.Key))
+		told = append(told, fmt.Sprintf("%v %x", d.Change, d.Key))
 	}
 	ok(t, w.p.Put(ds))
 	key := []byte{byte(w.rng.IntN(5))}
