@@ -1,21 +1,23 @@
-// Package httpapi is the HTTP listener: liveness, readiness and metrics.
+// Package httpapi is the HTTP listener: liveness, readiness, metrics, and the
+// API under /v1: inventory, history, alerts, rules, lists, status, dead letters.
 //
 // It listens on loopback unless it is told that others may connect: a
 // non-loopback address demands tokens or Options.Insecure. /livez and /readyz
 // answer everybody, all else asks for a token where there are tokens. Requests
-// are bounded in time and size. Nothing here blocks the way of an event.
+// are bounded in time and size, and in number at a time. Every answer is of one
+// state.View: a request sees the store as it was when it came, and nothing here
+// blocks the way of an event.
 package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,12 +27,13 @@ import (
 // The limits of a request and of a stop.
 const (
 	maxHeader     = 16 << 10
+	maxQuery      = 8 << 10
 	maxBody       = 1 << 20
 	headerTimeout = 5 * time.Second
 	readTimeout   = 30 * time.Second
 	writeTimeout  = time.Minute
 	idleTimeout   = 2 * time.Minute
-	stopTimeout   = 5 * time.Second
+	stopGrace     = 5 * time.Second
 )
 
 // Options configure a Server.
@@ -41,12 +44,23 @@ type Options struct {
 	CertFile, KeyFile string
 	// Tokens are bearer tokens by their names.
 	Tokens map[string]string
+	// RequireToken asks for a token even where Tokens is empty.
+	RequireToken bool
+	// LocalToken is accepted beside Tokens, wherever a token is asked for: the
+	// one that processes of this machine are told. "" = none.
+	LocalToken string
+	// API is what /v1 answers from; nil = there is no /v1.
+	API *API
+	// StopGrace is how long requests in hand may go on after a stop; 0 = 5 s.
+	StopGrace time.Duration
 	// Live and Ready return nil, or why not. They are called for each
 	// request, from any goroutine; nil = always.
 	Live, Ready func() error
 	// Metrics is what /metrics shows; nil = no such page.
 	Metrics prometheus.Gatherer
-	Logger  *slog.Logger // nil = silent
+	// Registerer takes the listener's own metrics; nil = they are not shown.
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger // nil = silent
 }
 
 // Server is a bound listener.
@@ -54,6 +68,7 @@ type Server struct {
 	o        Options
 	listener net.Listener
 	http     *http.Server
+	requests sync.WaitGroup // being answered
 }
 
 // Listen checks the options and binds the address.
@@ -61,14 +76,25 @@ func Listen(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.StopGrace <= 0 {
+		o.StopGrace = stopGrace
+	}
 	if (o.CertFile == "") != (o.KeyFile == "") {
 		return nil, errors.New("listen: CertFile and KeyFile go together")
+	}
+	var certificates []tls.Certificate
+	if o.CertFile != "" {
+		c, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		certificates = append(certificates, c)
 	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if a, ok := l.Addr().(*net.TCPAddr); (!ok || !a.IP.IsLoopback()) && len(o.Tokens) == 0 && !o.Insecure {
+	if a, ok := l.Addr().(*net.TCPAddr); (!ok || !a.IP.IsLoopback()) && !o.protected() && !o.Insecure {
 		return nil, errors.Join(fmt.Errorf("listen on %s: it can be reached from other machines: give tokens, use a loopback address, or allow it as insecure", o.Listen), l.Close())
 	}
 	s := &Server{o: o, listener: l}
@@ -76,7 +102,8 @@ func Listen(o Options) (*Server, error) {
 		Handler:           http.MaxBytesHandler(s.handler(), maxBody),
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+		TLSConfig: &tls.Config{Certificates: certificates},
+		ErrorLog:  slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	return s, nil
 }
@@ -84,26 +111,38 @@ func Listen(o Options) (*Server, error) {
 // Addr returns the address that is listened on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Run serves until ctx ends, then lets requests in hand finish. It closes the
-// listener.
+// Run serves until ctx ends, then lets requests in hand finish for a while and
+// cuts them off. When it returns no request is being answered and the listener
+// is closed.
 func (s *Server) Run(ctx context.Context) error {
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	s.http.BaseContext = func(net.Listener) context.Context { return requests }
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		grace, cancel := context.WithTimeout(requests, s.o.StopGrace)
 		defer cancel()
-		stopped <- s.http.Shutdown(grace)
+		err := s.http.Shutdown(grace)
+		if err != nil && grace.Err() != nil {
+			cut()
+			err = s.http.Close()
+		}
+		stopped <- err
 	}()
 	var err error
 	if s.o.CertFile != "" {
-		err = s.http.ServeTLS(s.listener, s.o.CertFile, s.o.KeyFile)
+		err = s.http.ServeTLS(s.listener, "", "")
 	} else {
 		err = s.http.Serve(s.listener)
 	}
 	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", s.Addr(), err)
 	}
-	if err := <-stopped; err != nil {
+	err = <-stopped
+	cut()
+	s.requests.Wait()
+	if err != nil {
 		return fmt.Errorf("stop %s: %w", s.Addr(), err)
 	}
 	return nil
@@ -120,7 +159,15 @@ func (s *Server) handler() http.Handler {
 		metrics := promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 		mux.Handle("GET /metrics", s.authenticated(metrics))
 	}
-	return mux
+	if s.o.API != nil {
+		mux.Handle("/v1/", s.authenticated(newAPI(s.o.API, s.o.Ready, s.o.Registerer, s.o.Logger)))
+	}
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		defer s.requests.Done()
+		mux.ServeHTTP(w, r)
+	})
+	return http.NewCrossOriginProtection().Handler(counted)
 }
 
 // probe answers 200 ok, or 503 and why not.
@@ -137,29 +184,4 @@ func probe(check func() error) http.HandlerFunc {
 		}
 		fmt.Fprintln(w, "ok")
 	}
-}
-
-// authenticated lets requests with one of the tokens through, all if there
-// are none.
-func (s *Server) authenticated(next http.Handler) http.Handler {
-	if len(s.o.Tokens) == 0 {
-		return next
-	}
-	known := make([][sha256.Size]byte, 0, len(s.o.Tokens))
-	for _, t := range s.o.Tokens {
-		known = append(known, sha256.Sum256([]byte(t)))
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		sum, ok := sha256.Sum256([]byte(token)), 0
-		for i := range known {
-			ok |= subtle.ConstantTimeCompare(known[i][:], sum[:])
-		}
-		if !strings.EqualFold(scheme, "Bearer") || ok == 0 {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="invigil"`)
-			http.Error(w, "a bearer token is needed", http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
