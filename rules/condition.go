@@ -48,6 +48,10 @@ type conditionCompiler struct {
 	env   *loadEnv
 }
 
+// maxWazuhWhen bounds a condition's text in bytes: the parser goes as deep as
+// its brackets. An XML rule may hold several texts of 20 KB.
+const maxWazuhWhen = 256 << 10
+
 // atomName is the function that conditions are rewritten to.
 const atomName = "atom"
 
@@ -57,6 +61,9 @@ func (c *conditionCompiler) compile(r *rulefile.Rule) (condition, source.Diagnos
 	text := r.When.Value
 	if strings.TrimSpace(text) == "" {
 		return condition{}, nil
+	}
+	if len(text) > maxWazuhWhen {
+		return condition{}, source.Diagnostics{whenDiagnostic(r, 0, fmt.Sprintf("the condition is longer than %d KB: split the rule", maxWazuhWhen>>10))}
 	}
 	tree, err := parser.Parse(text)
 	if err != nil {
@@ -118,14 +125,21 @@ func atomEnv(f func(int) bool) map[string]any {
 func isAnd(op string) bool { return op == "and" || op == "&&" }
 func isOr(op string) bool  { return op == "or" || op == "||" }
 
-// atomOf returns k if the node is atom(k).
+// atomOf returns k if a rewritten node, of either dialect, is atom(k).
 func atomOf(n ast.Node) (int32, bool) {
 	call, ok := n.(*ast.CallNode)
-	if !ok {
+	if !ok || len(call.Arguments) != 1 {
+		return 0, false
+	}
+	callee, ok := call.Callee.(*ast.IdentifierNode)
+	if !ok || callee.Value != atomName {
 		return 0, false
 	}
 	k, ok := call.Arguments[0].(*ast.IntegerNode)
-	return int32(k.Value), ok
+	if !ok {
+		return 0, false
+	}
+	return int32(k.Value), true
 }
 
 // conditionRewriter rewrites one conjunct.

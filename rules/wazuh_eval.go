@@ -41,10 +41,17 @@ type wazuhEval struct {
 	// failed holds, by slot, the stamp of the event that a rule at several
 	// places gave nothing for: without it their number multiplies.
 	failed []uint32
+	tries  int // rules tried for the event
 
 	candidates []int32
 	fold       []byte
 }
+
+// maxTries is the number of rules tried for one event from which a rule that
+// gave nothing is not tried at its other places, though check_diff or a
+// correlation below it could answer differently there: thirty rules with
+// if_level would keep the original busy for minutes.
+const maxTries = 100_000
 
 // trackedValue is a field's value, if the event has it.
 type trackedValue struct {
@@ -68,7 +75,7 @@ func (w *wazuhEval) eval(in *Input, out []Alert) ([]Alert, error) {
 	w.in, w.ev = in, in.Event
 	w.now = floorSeconds(in.StreamTime)
 	w.texts, w.mark, w.known, w.minute, w.before, w.err = w.texts[:0], 0, false, -1, "", nil
-	w.candidates = w.candidates[:0]
+	w.candidates, w.tries = w.candidates[:0], 0
 	if w.stamp++; w.stamp == 1<<31 {
 		clear(w.memo)
 		clear(w.failed)
@@ -88,7 +95,7 @@ func (w *wazuhEval) eval(in *Input, out []Alert) ([]Alert, error) {
 // try evaluates a rule and what hangs below it. It returns the rule that the
 // event ends at and the one directly above it, nil for none.
 func (w *wazuhEval) try(r *wazuhRule) (final, above *wazuhRule) {
-	if r.repeats {
+	if w.tries++; r.repeats || r.places > 1 && w.tries > maxTries {
 		if w.failed[r.slot] == w.stamp {
 			return nil, nil
 		}

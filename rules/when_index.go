@@ -51,7 +51,7 @@ func (w *when) necessary(n ast.Node) [][]whenKey {
 		}
 		return either
 	}
-	if a := w.atomOf(n); a != nil {
+	if a := w.atom(n); a != nil {
 		if keys := a.keys(); len(keys) > 0 && len(keys) <= maxKeys {
 			return [][]whenKey{keys}
 		}
@@ -66,30 +66,18 @@ func (w *when) conjuncts(n ast.Node, out []int32, only bool) ([]int32, bool) {
 		out, only = w.conjuncts(b.Left, out, only)
 		return w.conjuncts(b.Right, out, only)
 	}
-	if k := w.atomNumber(n); k >= 0 {
+	if k, ok := atomOf(n); ok {
 		return append(out, k), only
 	}
 	return out, false
 }
 
-// atomOf returns the atom that a rewritten node calls, nil if it calls none.
-func (w *when) atomOf(n ast.Node) *whenAtom {
-	if k := w.atomNumber(n); k >= 0 {
+// atom returns the atom that a rewritten node calls, nil if it calls none.
+func (w *when) atom(n ast.Node) *whenAtom {
+	if k, ok := atomOf(n); ok {
 		return &w.atoms[k]
 	}
 	return nil
-}
-
-func (w *when) atomNumber(n ast.Node) int32 {
-	call, ok := n.(*ast.CallNode)
-	if !ok {
-		return -1
-	}
-	id, ok := call.Callee.(*ast.IdentifierNode)
-	if !ok || id.Value != atomName {
-		return -1
-	}
-	return int32(call.Arguments[0].(*ast.IntegerNode).Value)
 }
 
 // possibleChanges returns the changes for which a rewritten tree can be true,
@@ -103,7 +91,7 @@ func (w *when) possibleChanges(n ast.Node) uint8 {
 		}
 		return l | r
 	}
-	a := w.atomOf(n)
+	a := w.atom(n)
 	switch {
 	case a == nil, a.op != opChanged && a.left == nil:
 		return all
