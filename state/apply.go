@@ -256,10 +256,10 @@ func (p *Partition) replace(t target, ev *syscollector.Event, row *syscollector.
 		if err := p.remember(t, value); err != nil {
 			return err
 		}
-		if l.siblings && differ&l.same != 0 && !h.continued() {
-			p.sibs.remove(p.sameHash(t, before), t.item)
-			p.sibs.add(p.sameHash(t, after), t.item, &h)
-		}
+	}
+	if l.siblings && !h.continued() && (differ&l.same != 0 || (old.flags^h.flags)&flagFirst != 0) {
+		p.sibs.remove(p.sameHash(t, before), t.item)
+		p.sibs.add(p.sameHash(t, after), t.item, &h)
 	}
 	w.fixed = l.appendSection(w.fixed[:0], after, l.fixedMask(scan))
 	w.volatile = l.appendSection(w.volatile[:0], after, l.volatile)

@@ -35,7 +35,8 @@ type modelRows struct {
 type modelRow struct {
 	row       syscollector.Row
 	scanKey   bool           // its key has the scan family's columns
-	reported  map[int64]bool // scans that reported it: true = wrote it, false = found it unchanged
+	wrote     map[int64]bool // scans that wrote it
+	repeated  map[int64]bool // scans that found it unchanged
 	first     int64          // the scan that was first to report it, 0 = none
 	active    []uint64
 	continued bool
@@ -49,7 +50,7 @@ func (m *model) clone() *model {
 		n := &modelRows{make(map[string]*modelRow), t.known, t.ended, t.lastEnd}
 		for key, r := range t.rows {
 			row := *r
-			row.reported = maps.Clone(r.reported)
+			row.wrote, row.repeated = maps.Clone(r.wrote), maps.Clone(r.repeated)
 			row.active = slices.Clone(r.active)
 			n.rows[key] = &row
 		}
@@ -138,12 +139,11 @@ func (m *model) apply(ev *syscollector.Event) (ds []modelDelta) {
 			rows := m.table(ev.Agent.ID, t)
 			if !rows.ended || rows.lastEnd != ev.ScanID {
 				ds = append(ds, rows.drop(func(r *modelRow) bool {
-					_, reported := r.reported[ev.ScanID]
-					return !reported
+					return !r.wrote[ev.ScanID] && !r.repeated[ev.ScanID]
 				})...)
 				rows.known, rows.ended, rows.lastEnd = true, true, ev.ScanID
 			}
-			rows.forgetMarks(ev.ScanID)
+			rows.forgetMarks()
 		}
 	case syscollector.OpClear:
 		rows := m.table(ev.Agent.ID, ev.Table)
@@ -154,13 +154,9 @@ func (m *model) apply(ev *syscollector.Event) (ds []modelDelta) {
 }
 
 // forgetMarks drops what scans repeated unchanged; what they wrote stays.
-func (t *modelRows) forgetMarks(int64) {
+func (t *modelRows) forgetMarks() {
 	for _, r := range t.rows {
-		for scan, written := range r.reported {
-			if !written {
-				delete(r.reported, scan)
-			}
-		}
+		clear(r.repeated)
 	}
 }
 
@@ -214,14 +210,12 @@ func (m *model) upsert(ev *syscollector.Event, row syscollector.Row) modelDelta 
 		case d.changed != 0:
 			old.written(ev, old.first)
 		case scan && !single:
-			if _, ok := old.reported[ev.ScanID]; !ok {
-				old.reported[ev.ScanID] = false
-			}
+			old.repeated[ev.ScanID] = true
 		}
 		return d
 	}
 	d := modelDelta{after: row, before: syscollector.Row{Table: row.Table}, changed: row.Present, key: key}
-	n := &modelRow{row: row, scanKey: scan, reported: make(map[int64]bool)}
+	n := &modelRow{row: row, scanKey: scan, wrote: make(map[int64]bool), repeated: make(map[int64]bool)}
 	sibling := ""
 	masks := row.Table.Masks()
 	if masks.Same != 0 && masks.Key&^masks.Same != 0 {
@@ -261,14 +255,10 @@ func (m *model) upsert(ev *syscollector.Event, row syscollector.Row) modelDelta 
 
 // written notes that an event wrote the row: the last scan that did counts.
 func (r *modelRow) written(ev *syscollector.Event, first int64) {
-	for scan, written := range r.reported {
-		if written {
-			delete(r.reported, scan)
-		}
-	}
+	clear(r.wrote)
 	r.first = 0
 	if ev.Family == syscollector.FamilyScan {
-		r.reported[ev.ScanID] = true
+		r.wrote[ev.ScanID] = true
 		if first == ev.ScanID {
 			r.first = first
 		}
