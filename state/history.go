@@ -10,7 +10,8 @@ import (
 // row.
 const historyFormat = 1
 
-// trim is a range of history that is too old.
+// trim is a range of the store's keys to delete: history that is too old, what
+// was forgotten or taken up.
 type trim struct{ from, to []byte }
 
 func historyPrefix(b []byte, agent string, t syscollector.Table) []byte {

@@ -111,6 +111,7 @@ func (p *Partition) Forget(agent string) ([]syscollector.Delta, error) {
 	delete(p.agents, agent)
 	p.over.delete(agentKey(nil, agent))
 	history := appendString(append(refKey(nil, p.ref), spaceHistory), agent)
+	p.over.drop(history[refLen:])
 	p.trims = append(p.trims, trim{from: history, to: upperBound(nil, history)})
 	return p.deltas, nil
 }

@@ -16,7 +16,8 @@ import (
 //	  'p' topic number(4)                    → ref(4)
 //	  'c' list name                          → the list's entry in the catalogue
 //	  'l' generation(8) key                  → value of a list's key
-//	  'w' agent table                        → rows imported before the agent's first event
+//	  'w' agent topic table item             → rows imported before the agent's first event;
+//	                                           table 0: what is known of the agent
 //	ref 1…    = one partition; rest is also the key in its changelog:
 //	  0x00 "applied"                         → next offset, stream time
 //	  'r' agent table item                   → row

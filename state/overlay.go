@@ -39,6 +39,17 @@ func (o *overlay) put(key []byte, w write) {
 	o.bytes += len(key) + len(w.value)
 }
 
+// drop forgets the writes of all keys with a prefix.
+func (o *overlay) drop(prefix []byte) {
+	var keys [][]byte
+	for key := range o.tree.Ascend(btreemap.GE(prefix), btreemap.LT(upperBound(nil, prefix))) {
+		keys = append(keys, key)
+	}
+	for _, key := range keys {
+		o.tree.Delete(key)
+	}
+}
+
 // get returns the key's last write.
 func (o *overlay) get(key []byte) (w write, ok bool) {
 	if o.tree.Len() == 0 {

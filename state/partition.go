@@ -28,7 +28,7 @@ type Partition struct {
 	agents map[string]*agentState
 	dirty  []*agentState // records to write
 	marked []*agentState // with marks to write
-	trims  []trim        // of history
+	trims  []trim        // ranges to delete first
 
 	next, streamTime int64
 	applied          bool  // next and streamTime are set
@@ -366,6 +366,11 @@ func (p *Partition) Commit(sync bool) error {
 	}
 	b := p.store.db.NewBatchWithSize(p.over.bytes + p.over.tree.Len()*16 + 64)
 	defer b.Close()
+	for _, t := range p.trims { // before what was written after them
+		if err := b.DeleteRange(t.from, t.to, nil); err != nil {
+			return err
+		}
+	}
 	for key, w := range p.over.tree.Ascend(btreemap.Min[[]byte](), btreemap.Max[[]byte]()) {
 		if w.value == nil {
 			op := b.DeleteDeferred(refLen + len(key))
@@ -379,11 +384,6 @@ func (p *Partition) Commit(sync bool) error {
 		copy(refKey(op.Key[:0], p.ref)[refLen:refLen+len(key)], key)
 		copy(op.Value, w.value)
 		if err := op.Finish(); err != nil {
-			return err
-		}
-	}
-	for _, t := range p.trims {
-		if err := b.DeleteRange(t.from, t.to, nil); err != nil {
 			return err
 		}
 	}

@@ -58,6 +58,7 @@ type Store struct {
 	layouts *layouts
 	lists   *Lists
 	keys    sync.Pool // *[]byte, of lookups in lists
+	waiting waiting
 
 	mu   sync.Mutex
 	refs map[partitionName]uint32
@@ -100,6 +101,9 @@ func (s *Store) open() error {
 	} else if err := s.opts.FS.MkdirAll(s.dir, 0o755); err != nil {
 		return fmt.Errorf("create state directory %s: %w", s.dir, err)
 	}
+	if _, err := s.opts.FS.Stat(s.opts.FS.PathJoin(s.dir, ManifestName)); err == nil && !s.opts.ReadOnly {
+		return fmt.Errorf("%w: %s: restore it into an empty directory and use that", ErrSnapshot, s.dir)
+	}
 	var err error
 	if s.lock, err = pebble.LockDirectory(s.dir, s.opts.FS); err != nil {
 		var file *fs.PathError
@@ -115,6 +119,9 @@ func (s *Store) open() error {
 		return err
 	}
 	if err := s.loadPartitions(); err != nil {
+		return fmt.Errorf("state directory %s: %w", s.dir, err)
+	}
+	if err := s.loadWaiting(); err != nil {
 		return fmt.Errorf("state directory %s: %w", s.dir, err)
 	}
 	if s.lists, err = openLists(s); err != nil {
