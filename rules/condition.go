@@ -50,7 +50,7 @@ type conditionCompiler struct {
 
 // maxWazuhWhen bounds a condition's text in bytes: the parser goes as deep as
 // its brackets. An XML rule may hold several texts of 20 KB.
-const maxWazuhWhen = 256 << 10
+const maxWazuhWhen = 128 << 10
 
 // atomName is the function that conditions are rewritten to.
 const atomName = "atom"

@@ -14,7 +14,7 @@ import (
 // Conditions as deep as a file can hold are refused by their length or their
 // nodes: a parser that goes that deep would end the program.
 func TestDeepConditionsAreRefused(t *testing.T) {
-	const deep = 1 << 18
+	const deep = 1 << 17
 	for name, when := range map[string]string{
 		"brackets":  strings.Repeat("(", deep) + "true" + strings.Repeat(")", deep),
 		"lists":     strings.Repeat("[", deep) + "1" + strings.Repeat("]", deep),

@@ -61,7 +61,7 @@ func sprintf(format string, args []any) string {
 type Lines struct {
 	file   File
 	starts []int // offset of each line
-	// The last answer: the next offset on the same line is counted from here.
+	// The last answer: a near offset on the same line is counted from here.
 	offset int
 	pos    Position
 	// The last line given out: findings of one line share its text.
@@ -92,15 +92,22 @@ func (f File) Lines() *Lines {
 func (l *Lines) Position(offset int) Position {
 	offset = min(offset, len(l.file.Data))
 	line := max(1, sort.SearchInts(l.starts, offset+1))
-	from, column := l.starts[line-1], 1
-	if line == l.pos.Line && offset >= l.offset {
-		from, column = l.offset, l.pos.Column
+	start := l.starts[line-1]
+	if offset <= start {
+		return Position{l.file.Name, line, 1}
 	}
-	if offset > from {
-		column += utf8.RuneCount(l.file.Data[from:offset])
+	whole := offset == len(l.file.Data) || utf8.RuneStart(l.file.Data[offset])
+	column := 1
+	switch known := line == l.pos.Line; {
+	case known && offset >= l.offset:
+		column = l.pos.Column + utf8.RuneCount(l.file.Data[l.offset:offset])
+	case known && whole && l.offset-offset < offset-start:
+		column = l.pos.Column - utf8.RuneCount(l.file.Data[offset:l.offset])
+	default:
+		column += utf8.RuneCount(l.file.Data[start:offset])
 	}
 	pos := Position{l.file.Name, line, column}
-	if offset >= from && (offset == len(l.file.Data) || utf8.RuneStart(l.file.Data[offset])) {
+	if whole {
 		l.offset, l.pos = offset, pos
 	}
 	return pos

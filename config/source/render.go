@@ -7,8 +7,13 @@ import (
 	"strings"
 )
 
-// excerptWidth is how many runes of a line an excerpt shows.
-const excerptWidth = 120
+// excerptWidth is how many runes of a line an excerpt shows. A line longer than
+// maxExcerpt bytes, which no one wrote, shows none: to find a column in it takes
+// reading it.
+const (
+	excerptWidth = 120
+	maxExcerpt   = 64 << 10
+)
 
 // Render writes the diagnostic for people: the one-line form without its hint,
 // the offending line, a caret under the place, and the hint.
@@ -17,7 +22,7 @@ func (d Diagnostic) Render(w io.Writer) error {
 	hint := d.Hint
 	d.Hint = ""
 	fmt.Fprintln(b, d.Error())
-	if d.Line != "" && d.Pos.Line > 0 {
+	if d.Line != "" && len(d.Line) <= maxExcerpt && d.Pos.Line > 0 {
 		gutter := fmt.Sprintf("%5d | ", d.Pos.Line)
 		text, column := excerpt(d.Line, d.Pos.Column)
 		fmt.Fprintf(b, "%s%s\n", gutter, string(text))

@@ -52,6 +52,18 @@ func TestLinesAgreesWithCountingFromTheStart(t *testing.T) {
 	})
 }
 
+func TestLinesAnswersAlikeWhateverWasAskedBefore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := source.File{Name: "f", Data: rapid.SliceOf(rapid.SampledFrom([]byte("ab\n\xc3\xa9\xe2\x82"))).Draw(t, "data")}
+		l := f.Lines()
+		for _, offset := range rapid.SliceOf(rapid.IntRange(0, len(f.Data)+1)).Draw(t, "offsets") {
+			if got, want := l.Position(offset), f.Position(offset); got != want {
+				t.Fatalf("offset %d is at %v, want %v", offset, got, want)
+			}
+		}
+	})
+}
+
 func TestSuggest(t *testing.T) {
 	keys := []string{"level", "description", "groups", "when"}
 	for word, want := range map[string]string{

@@ -19,12 +19,16 @@ type YAML struct {
 	file    File
 	lines   *Lines
 	breaks  []int // offsets of the lines as YAML counts them
+	last    place // asked for last: columns behind it are counted from there
 	root    *Node
 	aliases int
 	about   string // the rule that findings concern
 	errors  int
 	found   Diagnostics
 }
+
+// place is a YAML line and column, both from 1, and the offset of it.
+type place struct{ line, column, offset int }
 
 // ParseYAML reads f, which must hold at most one document. It never fails:
 // syntax errors are findings, and Root is nil then.
@@ -155,12 +159,16 @@ func (y *YAML) offset(line, column int) int {
 	if line < 1 || line > len(y.breaks) {
 		return len(y.file.Data)
 	}
-	at := y.breaks[line-1]
-	for ; column > 1 && at < len(y.file.Data); column-- {
-		_, size := utf8.DecodeRune(y.file.Data[at:])
-		at += size
+	at := place{line, 1, y.breaks[line-1]}
+	if y.last.line == line && y.last.column <= column {
+		at = y.last
 	}
-	return at
+	for ; at.column < column && at.offset < len(y.file.Data); at.column++ {
+		_, size := utf8.DecodeRune(y.file.Data[at.offset:])
+		at.offset += size
+	}
+	y.last = at
+	return at.offset
 }
 
 func (y *YAML) position(line, column int) Position {
