@@ -169,6 +169,7 @@ type Cluster struct {
 func Default() *Config {
 	return &Config{
 		State: State{
+			Changelog:        Changelog{Auto: true},
 			Dir:              "./invigil-state",
 			History:          30 * 24 * time.Hour,
 			CommitInterval:   5 * time.Second,

@@ -75,8 +75,10 @@ func (h *HTTP) DecodeYAML(n *source.Node) {
 	n.Decode((*plain)(h))
 }
 
-// Changelog is the key state.changelog: on, off, or a mapping, which is on.
+// Changelog is the key state.changelog: on, off, or a mapping, which is on. Not
+// given, it is on with a Kafka source.
 type Changelog struct {
+	Auto        bool // not given; resolved by Parse
 	On          bool
 	Topic       string
 	Replication int
@@ -100,7 +102,7 @@ func (c *Changelog) DecodeYAML(n *source.Node) {
 	switch s, ok := n.Text(); {
 	case !ok:
 	case s == "on" || s == "true":
-		c.On = true
+		*c = Changelog{On: true}
 	case s == "off" || s == "false":
 		*c = Changelog{}
 	default:

@@ -51,6 +51,9 @@ func Parse(f source.File, o Options) (*Config, source.Diagnostics) {
 	l := &layers{config: c, file: y, from: make(map[string]source.Position)}
 	l.environment(o.Env)
 	l.flags(o.Set)
+	if c.State.Changelog.Auto {
+		c.State.Changelog = Changelog{On: c.Source.Kafka != nil}
+	}
 	if y.Root() != nil || len(y.Diagnostics()) == 0 { // else it is not YAML
 		v := &validator{layers: l, readFile: o.ReadFile}
 		v.check(c)

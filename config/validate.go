@@ -73,6 +73,9 @@ func (v *validator) check(c *Config) {
 	v.secrets(reflect.ValueOf(c).Elem(), "")
 	v.source(&c.Source)
 	v.state(&c.State)
+	if c.State.Changelog.On && c.Source.Kafka == nil {
+		v.errorf("state.changelog", "use changelog: off", "a changelog needs a Kafka source")
+	}
 	v.rules(c)
 	v.alerts(&c.Alerts)
 	v.sinks(c)
@@ -198,8 +201,11 @@ func (v *validator) state(s *State) {
 	if s.Dir == "" {
 		v.errorf("state.dir", "", "the state's directory is empty")
 	}
-	if s.Changelog.On {
-		v.unsupported("state.changelog", "use changelog: off")
+	if s.Changelog.Standby != 0 {
+		v.unsupported("state.changelog.standby", "leave it out")
+	}
+	if s.Changelog.History {
+		v.unsupported("state.changelog.history", "leave it out")
 	}
 	if s.ForgetAfter != 0 {
 		v.unsupported("state.forget_after", "leave it out")

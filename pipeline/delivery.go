@@ -209,9 +209,10 @@ func (w *worker) undelivered() int {
 }
 
 // safeOffset is the next offset up to which nothing would be lost if the store
-// were: all before it is applied, and its alerts are with every sink.
+// were: all before it is in the changelog, or applied and its alerts with every
+// sink.
 func (w *worker) safeOffset() int64 {
-	if len(w.deliverers) == 0 {
+	if len(w.deliverers) == 0 || w.log != nil {
 		return w.applied
 	}
 	all := ^uint64(0)

@@ -30,7 +30,8 @@ type Options struct {
 	// Sinks receive what the outbox holds; none = nothing is kept for
 	// delivery and alerts are in Process' Result only.
 	Sinks []Sink
-	// Changelog is appended to before each commit; nil = none.
+	// Changelog makes each batch durable elsewhere before it is committed
+	// here; nil = none.
 	Changelog Changelog
 
 	BatchEvents    int           // most messages a commit; 0 = DefaultBatchEvents
@@ -38,6 +39,10 @@ type Options struct {
 	Outbox         int           // undelivered entries a partition before reading stops; 0 = DefaultOutbox
 	CommitInterval time.Duration // between syncs of the store and offset commits; 0 = DefaultCommitInterval
 	StopGrace      time.Duration // for the last delivery of a stop; 0 = DefaultStopGrace
+
+	// ForgetAfter is how long an agent may be silent, in stream time, before it
+	// is forgotten: at the next full hour of stream time. 0 = for ever.
+	ForgetAfter time.Duration
 
 	// Explain, if set, is asked before each event is evaluated for what to
 	// tell about it.
@@ -60,13 +65,6 @@ type Sink struct {
 	Format func(b []byte, a *rules.Alert) ([]byte, error)
 	// DeadLetters makes it the destination of dead letters too.
 	DeadLetters bool
-}
-
-// Changelog makes a batch durable elsewhere before it is committed locally.
-type Changelog interface {
-	// Append returns when the partition's pending batch is durable, or an
-	// error: then the batch must not be committed.
-	Append(p *state.Partition) error
 }
 
 func (o Options) withDefaults() Options {

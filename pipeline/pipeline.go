@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -19,6 +20,7 @@ type Pipeline struct {
 
 	mu      sync.Mutex
 	workers map[Partition]*worker
+	servers map[*server]struct{} // that can be given orders
 }
 
 // New returns a pipeline over a store and a rule set.
@@ -54,12 +56,13 @@ func (p *Pipeline) Reload(set *rules.Set) { p.rules.Store(set) }
 // committed is then as if it had not been processed.
 func (p *Pipeline) Process(msgs []connectors.Message) (Result, error) {
 	res := Result{Applied: make(map[Partition]int64)}
+	ctx := context.Background()
 	for _, group := range groupByPartition(msgs) {
-		w, err := p.worker(group.partition)
+		w, err := p.worker(ctx, group.partition, 0)
 		if err != nil {
 			return res, err
 		}
-		if err := w.process(group.msgs, group.index, &res); err != nil {
+		if err := w.process(ctx, group.msgs, group.index, &res); err != nil {
 			// What the worker holds in memory is ahead of the store: drop it.
 			err = errors.Join(err, p.release(group.partition))
 			return res, fmt.Errorf("partition %s/%d: %w", group.partition.Topic, group.partition.Number, err)
@@ -82,16 +85,21 @@ func (p *Pipeline) Close() error {
 }
 
 // worker returns the partition's worker, opening it at first use.
-func (p *Pipeline) worker(id Partition) (*worker, error) {
+func (p *Pipeline) worker(ctx context.Context, id Partition, generation int32) (*worker, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if w := p.workers[id]; w != nil {
+	w := p.workers[id]
+	p.mu.Unlock()
+	if w != nil {
 		return w, nil
 	}
-	w, err := openWorker(p, id)
+	// Outside the lock: a restore takes its time. The store refuses a second
+	// owner of a partition.
+	w, err := openWorker(ctx, p, id, generation)
 	if err != nil {
 		return nil, fmt.Errorf("open partition %s/%d: %w", id.Topic, id.Number, err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.workers[id] = w
 	return w, nil
 }

@@ -25,8 +25,10 @@ func (p *Pipeline) serve(ctx context.Context, r connectors.Reader) (err error) {
 	s := &server{p: p, r: r, last: p.opts.Clock()}
 	s.deliverCtx, s.stopDelivery = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() { err = errors.Join(err, s.stop()) }()
+	p.enter(s)
+	defer p.leave(s)
 
-	w, err := s.open(Partition{r.Topic(), r.Partition()})
+	w, err := s.open(ctx, Partition{r.Topic(), r.Partition()})
 	if err != nil {
 		return err
 	}
@@ -46,10 +48,16 @@ func (p *Pipeline) serve(ctx context.Context, r connectors.Reader) (err error) {
 		case err != nil:
 			return fmt.Errorf("read %s/%d: %w", r.Topic(), r.Partition(), err)
 		}
-		if err := s.process(msgs); err != nil {
-			return err
+		if err := s.process(ctx, msgs); err != nil {
+			s.broken = true
+			return stopped(ctx, err)
+		}
+		if err := s.obey(ctx); err != nil {
+			s.broken = true
+			return stopped(ctx, err)
 		}
 		if err := s.checkpoint(ctx, false); err != nil {
+			s.broken = true
 			return stopped(ctx, err)
 		}
 	}
@@ -69,6 +77,8 @@ type server struct {
 	r       connectors.Reader
 	workers []*worker
 	last    time.Time // of the last checkpoint
+	broken  bool      // what workers hold in memory is ahead of the store
+	orders  orders
 
 	deliverCtx   context.Context
 	stopDelivery context.CancelFunc
@@ -77,8 +87,12 @@ type server struct {
 }
 
 // open opens a partition and starts delivering what its outbox still holds.
-func (s *server) open(id Partition) (*worker, error) {
-	w, err := s.p.worker(id)
+func (s *server) open(ctx context.Context, id Partition) (*worker, error) {
+	generation := int32(0)
+	if g, ok := s.r.(interface{ Generation() int32 }); ok {
+		generation = g.Generation()
+	}
+	w, err := s.p.worker(ctx, id, generation)
 	if err != nil {
 		return nil, err
 	}
@@ -102,12 +116,14 @@ func (s *server) open(id Partition) (*worker, error) {
 	return w, nil
 }
 
-// read reads, but no longer than to the next checkpoint. A nil slice with a nil
-// error means that it is due.
+// read reads, but no longer than to the next checkpoint or order. A nil slice
+// with a nil error means that one is due.
 func (s *server) read(ctx context.Context) ([]connectors.Message, error) {
 	wait := s.p.opts.CommitInterval - s.p.opts.Clock().Sub(s.last)
 	readCtx, cancel := context.WithTimeout(ctx, max(wait, time.Millisecond))
 	defer cancel()
+	s.orders.reading(cancel)
+	defer s.orders.reading(nil)
 	msgs, err := s.r.Read(readCtx)
 	if err != nil && ctx.Err() == nil && readCtx.Err() != nil {
 		return nil, nil
@@ -116,43 +132,36 @@ func (s *server) read(ctx context.Context) ([]connectors.Message, error) {
 }
 
 // process runs the messages and wakes the deliverers.
-func (s *server) process(msgs []connectors.Message) error {
+func (s *server) process(ctx context.Context, msgs []connectors.Message) error {
 	res := Result{Applied: make(map[Partition]int64)}
 	if len(msgs) == 0 { // a reload needs no message to take effect
 		for _, w := range s.workers {
-			if err := w.renew(0, nil, &res); err != nil {
+			if err := w.renew(ctx, 0, nil, &res); err != nil {
 				return fmt.Errorf("partition %s/%d: %w", w.id.Topic, w.id.Number, err)
 			}
 		}
 	}
 	for _, g := range groupByPartition(msgs) {
-		w, err := s.workerOf(g.partition)
+		w, err := s.workerOf(ctx, g.partition)
 		if err != nil {
 			return err
 		}
-		if err := w.process(g.msgs, g.index, &res); err != nil {
+		if err := w.process(ctx, g.msgs, g.index, &res); err != nil {
 			return fmt.Errorf("partition %s/%d: %w", g.partition.Topic, g.partition.Number, err)
 		}
 	}
-	for _, w := range s.workers {
-		for _, d := range w.deliverers {
-			poke(d.wake)
-		}
-	}
-	if s.p.opts.Observe != nil {
-		res.sortByInput()
-		s.p.opts.Observe(res)
-	}
+	res.sortByInput()
+	s.told(res)
 	return nil
 }
 
-func (s *server) workerOf(id Partition) (*worker, error) {
+func (s *server) workerOf(ctx context.Context, id Partition) (*worker, error) {
 	for _, w := range s.workers {
 		if w.id == id {
 			return w, nil
 		}
 	}
-	return s.open(id)
+	return s.open(ctx, id)
 }
 
 // room waits until no outbox is full: back-pressure.
@@ -210,7 +219,7 @@ func (s *server) checkpoint(ctx context.Context, force bool) error {
 	}
 	s.last = now
 	for _, w := range s.workers {
-		if err := w.sync(); err != nil {
+		if err := w.sync(ctx); err != nil {
 			return fmt.Errorf("partition %s/%d: %w", w.id.Topic, w.id.Number, err)
 		}
 		if w.id.Topic != s.r.Topic() || w.id.Number != s.r.Partition() {
@@ -228,10 +237,15 @@ func (s *server) checkpoint(ctx context.Context, force bool) error {
 func (s *server) stop() error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(s.deliverCtx), s.p.opts.StopGrace)
 	defer cancel()
-	errs := []error{stopped(grace, s.drain(grace))}
+	var errs []error
+	if !s.broken {
+		errs = append(errs, stopped(grace, s.drain(grace)))
+	}
 	s.stopDelivery()
 	s.delivering.Wait()
-	errs = append(errs, s.checkpoint(grace, true))
+	if !s.broken {
+		errs = append(errs, s.checkpoint(grace, true))
+	}
 	for _, w := range s.workers {
 		w.deliverers = nil
 		errs = append(errs, s.p.release(w.id))
@@ -240,9 +254,15 @@ func (s *server) stop() error {
 }
 
 // sync commits the sinks' cursors and makes all commits so far durable.
-func (w *worker) sync() error {
+func (w *worker) sync(ctx context.Context) error {
 	if err := w.saveCursors(); err != nil {
 		return err
 	}
-	return w.state.Commit(true)
+	if err := w.append(ctx); err != nil {
+		return err
+	}
+	if err := w.state.Commit(true); err != nil {
+		return err
+	}
+	return w.renewLog(ctx)
 }

@@ -1,7 +1,7 @@
 package pipeline
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,7 +31,7 @@ type progress struct {
 // renew takes reloaded rules and lists, ends the onsets of rules that are gone,
 // and shows the stored inventory to what is new. It does nothing when nothing
 // changed. What it raises goes to res, before the message at index i.
-func (w *worker) renew(i int, index []int, res *Result) error {
+func (w *worker) renew(ctx context.Context, i int, index []int, res *Result) error {
 	set, lists := w.p.rules.Load(), w.p.opts.Store.Lists().View()
 	if set == w.set && lists == w.in.Lists && w.swept {
 		return nil
@@ -45,7 +45,7 @@ func (w *worker) renew(i int, index []int, res *Result) error {
 	}
 	w.in.Lists, w.swept = lists, true
 	b := batch{w: w}
-	if err := w.sweep(&b); err != nil {
+	if err := w.sweep(ctx, &b); err != nil {
 		w.state.Discard()
 		return fmt.Errorf("show the stored inventory to the rules: %w", err)
 	}
@@ -67,8 +67,11 @@ func (w *worker) readVolatile() {
 }
 
 // sweep compares rules and lists with those seen last and does what follows.
-func (w *worker) sweep(b *batch) error {
-	had, err := w.progress()
+func (w *worker) sweep(ctx context.Context, b *batch) error {
+	if err := w.takeWaiting(ctx, b); err != nil {
+		return err
+	}
+	had, err := readProgress(w.state)
 	if err != nil {
 		return err
 	}
@@ -117,12 +120,12 @@ func (w *worker) sweep(b *batch) error {
 		if now.Cursor == nil {
 			break
 		}
-		if err := w.saveProgress(now, b); err != nil {
+		if err := w.saveProgress(ctx, now, b); err != nil {
 			return err
 		}
 	}
 	now.Open = false
-	return w.saveProgress(now, b)
+	return w.saveProgress(ctx, now, b)
 }
 
 // show evaluates the rules over some stored rows, and returns where to go on.
@@ -158,27 +161,15 @@ func (w *worker) raise(alerts []rules.Alert, b *batch) error {
 	return nil
 }
 
-func (w *worker) progress() (p progress, err error) {
-	value, ok, err := w.state.Progress().Get(sweepKey)
-	if err != nil || !ok {
-		return p, err
-	}
-	if err := json.Unmarshal(value, &p); err != nil {
-		return p, fmt.Errorf("the record of the last sweep is damaged: %w", err)
-	}
-	return p, nil
-}
-
 // saveProgress commits the sweep so far.
-func (w *worker) saveProgress(p progress, b *batch) error {
-	value, err := json.Marshal(p)
-	if err != nil {
+func (w *worker) saveProgress(ctx context.Context, p progress, b *batch) error {
+	if err := p.write(w.state); err != nil {
 		return err
 	}
-	if err := w.state.Progress().Set(sweepKey, value); err != nil {
-		return err
+	if !w.begun { // goes with the first message: before it there is no state
+		return nil
 	}
-	return w.commit(b)
+	return w.commit(ctx, b)
 }
 
 // agentOf gives an agent's record the form that an event has it in.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -23,13 +24,17 @@ type worker struct {
 	p     *Pipeline
 	id    Partition
 	state *state.Partition
+	log   Appender // nil = no changelog
 	set   *rules.Set
 	eval  *rules.Evaluator
+
+	generation int32 // of the consumer group, 0 without one
 
 	decoder *syscollector.Decoder
 	in      rules.Input
 	applied int64 // next offset
 	now     int64 // stream time
+	begun   bool  // a message was processed, now or before
 	entry   []byte
 
 	deliverers []*deliverer // while Run serves the partition
@@ -38,8 +43,13 @@ type worker struct {
 	swept      bool // rules and lists were compared with those seen last
 }
 
-func openWorker(p *Pipeline, id Partition) (*worker, error) {
-	w := &worker{p: p, id: id}
+func openWorker(ctx context.Context, p *Pipeline, id Partition, generation int32) (*worker, error) {
+	w := &worker{p: p, id: id, generation: generation}
+	if p.opts.Changelog != nil {
+		if err := w.restore(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := w.open(); err != nil {
 		return nil, err
 	}
@@ -53,7 +63,12 @@ func (w *worker) open() error {
 		return err
 	}
 	w.state = st
-	w.applied, w.now, _ = st.Applied()
+	if w.log == nil {
+		if err := st.Detach(); err != nil {
+			return errors.Join(err, st.Close())
+		}
+	}
+	w.applied, w.now, w.begun = st.Applied()
 	w.decoder = syscollector.NewDecoder(w.p.opts.Decoder)
 	if head := st.Pending(); head != nil {
 		w.decoder.Resume(head)
@@ -72,24 +87,51 @@ func (w *worker) open() error {
 func (w *worker) close() error { return w.state.Close() }
 
 // process runs the messages in batches, each one commit, and adds to res.
-func (w *worker) process(msgs []connectors.Message, index []int, res *Result) error {
+func (w *worker) process(ctx context.Context, msgs []connectors.Message, index []int, res *Result) error {
 	for start := 0; start < len(msgs); {
 		end, bytes := start, 0
 		for end < len(msgs) && end-start < w.p.opts.BatchEvents && (end == start || bytes < w.p.opts.BatchBytes) {
 			bytes += len(msgs[end].Value)
 			end++
 		}
-		if err := w.renew(start, index, res); err != nil {
+		if err := w.renew(ctx, start, index, res); err != nil {
 			return err
 		}
-		b := batch{w: w, msgs: msgs[start:end]}
-		if err := b.run(); err != nil {
+		n, err := w.batches(ctx, msgs[start:end], start, index, res)
+		if err != nil {
 			return err
 		}
-		res.add(&b.res, start, index)
-		start = end
+		start += n
 	}
 	res.Applied[w.id] = w.applied
+	return nil
+}
+
+// batches processes the messages as one batch, or, if the changelog does not
+// take that much, the first half of them, and so on. It returns how many.
+func (w *worker) batches(ctx context.Context, msgs []connectors.Message, start int, index []int, res *Result) (int, error) {
+	b := batch{w: w, msgs: msgs}
+	err := b.run(ctx)
+	if errors.Is(err, ErrTooLarge) && len(msgs) > 1 {
+		if err := w.reopen(); err != nil {
+			return 0, fmt.Errorf("go back to the last commit: %w", err)
+		}
+		return w.batches(ctx, msgs[:len(msgs)/2], start, index, res)
+	}
+	if err != nil {
+		return 0, err
+	}
+	res.add(&b.res, start, index)
+	return len(msgs), nil
+}
+
+// reopen goes back to the last commit.
+func (w *worker) reopen() error {
+	lists, swept := w.in.Lists, w.swept
+	if err := errors.Join(w.close(), w.open()); err != nil {
+		return err
+	}
+	w.in.Lists, w.swept = lists, swept
 	return nil
 }
 
@@ -123,10 +165,10 @@ type batch struct {
 
 // run processes the batch and commits it. A message that makes the code panic
 // becomes a dead letter: the batch starts over without it.
-func (b *batch) run() error {
+func (b *batch) run(ctx context.Context) error {
 	w := b.w
 	for {
-		i, panicked, err := b.attempt()
+		i, panicked, err := b.attempt(ctx)
 		if err != nil {
 			w.state.Discard()
 			return err
@@ -138,10 +180,9 @@ func (b *batch) run() error {
 			b.bad = make(map[int]string)
 		}
 		b.bad[i] = panicked
-		if err := errors.Join(w.close(), w.open()); err != nil {
+		if err := w.reopen(); err != nil {
 			return fmt.Errorf("go back to the last commit after a panic: %w", err)
 		}
-		w.in.Lists, w.swept = w.p.opts.Store.Lists().View(), true
 	}
 	w.p.metrics.count(&b.res)
 	return nil
@@ -149,7 +190,7 @@ func (b *batch) run() error {
 
 // attempt runs all messages and commits. If message i panics it returns the
 // panic's text and nothing was committed.
-func (b *batch) attempt() (i int, panicked string, err error) {
+func (b *batch) attempt(ctx context.Context) (i int, panicked string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			panicked = fmt.Sprintf("%v\n%s", r, firstFrames(debug.Stack()))
@@ -161,7 +202,7 @@ func (b *batch) attempt() (i int, panicked string, err error) {
 			return i, "", err
 		}
 	}
-	return i, "", b.w.commit(b)
+	return i, "", b.w.commit(ctx, b)
 }
 
 // firstFrames keeps of a stack what names the fault.
@@ -180,7 +221,7 @@ func (w *worker) message(m *connectors.Message, i int, b *batch) error {
 	if err := w.event(m, i, b); err != nil {
 		return err
 	}
-	w.applied = m.Offset + 1
+	w.applied, w.begun = m.Offset+1, true
 	w.state.SetApplied(w.applied, w.now)
 	return nil
 }
@@ -206,7 +247,14 @@ func (w *worker) event(m *connectors.Message, i int, b *batch) error {
 		return nil
 	}
 	b.res.Counts.Events++
+	before := w.now
 	w.advance(ev, m, b)
+	if err := w.expire(before, m, i, b); err != nil {
+		return fmt.Errorf("forget silent agents at offset %d: %w", m.Offset, err)
+	}
+	if err := w.takeImport(ev, m, i, b); err != nil {
+		return fmt.Errorf("offset %d: %w", m.Offset, err)
+	}
 
 	deltas, err := w.state.Apply(ev, w.now, m.Offset)
 	if err != nil {
@@ -216,6 +264,9 @@ func (w *worker) event(m *connectors.Message, i int, b *batch) error {
 
 	w.in.Event, w.in.Deltas, w.in.StreamTime = ev, deltas, w.now
 	w.in.Origin.Offset, w.in.Origin.Time = m.Offset, m.Time
+	if m.Inferred { // a copy of a file gives the same ids
+		w.in.Origin.Time = 0
+	}
 	if w.p.opts.Explain != nil {
 		w.in.Trace = w.p.opts.Explain(ev)
 	}
@@ -300,7 +351,7 @@ func (w *worker) keep(letter *DeadLetter) error {
 }
 
 // commit makes the batch durable: rule memory, cursors, changelog, Pebble.
-func (w *worker) commit(b *batch) error {
+func (w *worker) commit(ctx context.Context, b *batch) error {
 	w.state.SetPending(w.decoder.Pending())
 	if err := w.eval.Flush(); err != nil {
 		return fmt.Errorf("write rule memory: %w", err)
@@ -308,10 +359,8 @@ func (w *worker) commit(b *batch) error {
 	if err := w.saveCursors(); err != nil {
 		return err
 	}
-	if w.p.opts.Changelog != nil {
-		if err := w.p.opts.Changelog.Append(w.state); err != nil {
-			return fmt.Errorf("append to the changelog: %w", err)
-		}
+	if err := w.append(ctx); err != nil {
+		return err
 	}
 	began := w.p.opts.Clock()
 	if err := w.state.Commit(false); err != nil {

@@ -63,6 +63,11 @@ func (p *Partition) SetPosition(next, at int64) {
 	p.over.set(positionKey(), position{next, at, true}.encode())
 }
 
+// Clean reports whether the next Commit has nothing to write.
+func (p *Partition) Clean() bool {
+	return p.over.tree.Len() == 0 && !p.moved && len(p.marked) == 0 && len(p.dirty) == 0 && len(p.trims) == 0
+}
+
 // Detach makes the partition one without a changelog: its position goes with
 // the next Commit, so that a later changelog does not take the state for one
 // of its own. It is an error that wraps ErrIncomplete if the state is not

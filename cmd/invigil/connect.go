@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -37,6 +38,28 @@ func (s *service) openSource() (connectors.Source, error) {
 			Positions: filepath.Join(s.cfg.State.Dir, "source-positions"), Logger: s.log})
 	}
 	return file.NewSource(file.SourceOptions{Stdin: s.stdin, Logger: s.log})
+}
+
+// openChangelog makes the configured changelog, nil without one.
+func (s *service) openChangelog() (*kafka.Changelog, error) {
+	k, c := s.cfg.Source.Kafka, s.cfg.State.Changelog
+	if !c.On {
+		return nil, nil
+	}
+	conn, err := connection(k.Brokers, k.TLS, k.SASL)
+	if err != nil {
+		return nil, fmt.Errorf("changelog: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("changelog: name this instance: %w", err)
+	}
+	return kafka.NewChangelog(kafka.ChangelogOptions{
+		Connection: conn, Group: k.Group, Sources: k.Topics, Topic: c.Topic, Replication: c.Replication,
+		Compression: "lz4", Instance: fmt.Sprintf("%s/%d", host, os.Getpid()),
+		Appended: s.meter.appended, Restored: s.meter.restored,
+		Hooks: s.meter.hooks(), Logger: s.log,
+	})
 }
 
 // openSinks makes the configured sinks, that of dead letters included.

@@ -25,6 +25,9 @@ type meter struct {
 	lost       *prometheus.CounterVec // by reason
 	errors     *prometheus.CounterVec // by operation and code
 	stuck      *prometheus.GaugeVec   // by topic and partition
+	appends    prometheus.Counter     // bytes to the changelog
+	replayed   *prometheus.CounterVec // records from the changelog, by topic and partition
+	remaining  *prometheus.GaugeVec   // by topic and partition
 	applied    *prometheus.GaugeVec   // by topic and partition
 	lag        *prometheus.Desc
 	reloadOK   prometheus.Gauge
@@ -51,6 +54,9 @@ func newMeter(reg prometheus.Registerer) *meter {
 		stuck:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Name: "partition_stuck", Help: "1 for a partition that cannot be read."}, place),
 		applied:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Name: "applied_offset", Help: "Next offset to process, by partition."}, place),
 		lag:        prometheus.NewDesc(prometheus.BuildFQName(ns, "", "consumer_lag"), "Records between the next one to read and the partition's end.", place, nil),
+		appends:    prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Name: "changelog_bytes_total", Help: "Bytes appended to the changelog."}),
+		replayed:   prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "restore_records_total", Help: "Records replayed from the changelog."}, place),
+		remaining:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Name: "restore_remaining_records", Help: "Changelog offsets that a restore has before it."}, place),
 		reloadOK:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "config_last_reload_successful", Help: "1 if the last load of rules and lists succeeded."}),
 		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "config_last_reload_success_timestamp_seconds", Help: "When rules and lists were last loaded."}),
 		serving:    make(map[partition]connectors.Reader),
@@ -59,7 +65,7 @@ func newMeter(reg prometheus.Registerer) *meter {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "build_info", Help: "What the binary was built from.",
 		ConstLabels: prometheus.Labels{"version": version(), "goversion": runtime.Version()}})
 	build.Set(1)
-	reg.MustRegister(m, build, m.rebalances, m.lost, m.errors, m.stuck, m.applied, m.reloadOK, m.reloadTime,
+	reg.MustRegister(m, build, m.rebalances, m.lost, m.errors, m.stuck, m.applied, m.appends, m.replayed, m.remaining, m.reloadOK, m.reloadTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -90,6 +96,16 @@ func (m *meter) hooks() kafka.Hooks {
 		},
 		Stuck: m.setStuck,
 	}
+}
+
+// appended is told of every batch that the changelog has.
+func (m *meter) appended(_ string, _ int32, bytes int) { m.appends.Add(float64(bytes)) }
+
+// restored is told how a replay of the changelog goes on.
+func (m *meter) restored(topic string, number int32, records int, remaining int64) {
+	at := strconv.Itoa(int(number))
+	m.replayed.WithLabelValues(topic, at).Add(float64(records))
+	m.remaining.WithLabelValues(topic, at).Set(float64(remaining))
 }
 
 func (m *meter) setStuck(topic string, number int32, err error) {
