@@ -4,10 +4,6 @@ import (
 	"invigil/pipeline/syscollector"
 )
 
-// Seen reports whether the partition knows an agent, the events of the batch
-// included.
-func (p *Partition) Seen(agent string) bool { return p.agents[agent] != nil }
-
 // VisitAgent is Visit for the rows of one agent.
 func (p *Partition) VisitAgent(agent string, cursor []byte, limit int) (ds []syscollector.Delta, next []byte, err error) {
 	if cursor == nil {
