@@ -46,34 +46,50 @@ func (env *loadEnv) hasList(name string) bool {
 	return env.opts.Lists != nil && env.opts.Lists.Has(name)
 }
 
-// Load reads and compiles rule files: *.yml and *.yaml as they say themselves,
-// *.xml as Wazuh rules of Options.Compat. Of a directory it takes the files
-// with these endings in base-name order, of sub-directories none. All problems
-// are reported together; when one is an error (Diagnostics.Err), the set holds
-// the rules that loaded all the same and must not be put to use.
+// Load reads and compiles rule files, as ReadFiles and LoadFiles do. All
+// problems are reported together; when one is an error (Diagnostics.Err), the
+// set holds the rules that loaded all the same and must not be put to use.
 func Load(paths []string, o Options) (*Set, source.Diagnostics) {
-	var ds source.Diagnostics
-	var names []string
-	for _, path := range paths {
-		list, err := ruleFiles(path)
-		if err != nil {
-			ds = append(ds, source.Diagnostic{Pos: source.Position{File: path}, Message: pathError(err)})
-		}
-		names = append(names, list...)
-	}
-	var files []*rulefile.File
-	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			ds = append(ds, source.Diagnostic{Pos: source.Position{File: name}, Message: pathError(err)})
-			continue
-		}
-		f, problems := ReadFile(source.File{Name: name, Data: data}, o.Compat)
-		ds = append(ds, problems...)
-		files = append(files, f)
-	}
+	files, ds := ReadFiles(paths, o.Compat)
 	set, problems := LoadFiles(files, o)
 	return set, append(ds, problems...)
+}
+
+// ReadFiles reads rule files: *.yml and *.yaml as they say themselves, *.xml as
+// Wazuh rules of the version. Of a directory it takes the files with these
+// endings in base-name order, of sub-directories none. A file that cannot be
+// read is a diagnostic.
+func ReadFiles(paths []string, compat syscollector.Compat) (files []*rulefile.File, ds source.Diagnostics) {
+	unread := func(path string, err error) {
+		ds = append(ds, source.Diagnostic{Pos: source.Position{File: path}, Message: pathError(err)})
+	}
+	for _, path := range paths {
+		names, err := ruleFiles(path)
+		if err != nil {
+			unread(path, err)
+			continue
+		}
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				unread(name, err)
+				continue
+			}
+			f, problems := ReadFile(source.File{Name: name, Data: data}, compat)
+			ds = append(ds, problems...)
+			files = append(files, f)
+		}
+	}
+	return files, ds
+}
+
+// ReadFile reads one rule file by its ending: .xml as Wazuh rules of the
+// version, anything else as YAML.
+func ReadFile(src source.File, compat syscollector.Compat) (*rulefile.File, source.Diagnostics) {
+	if strings.EqualFold(filepath.Ext(src.Name), ".xml") {
+		return readXML(src, compat)
+	}
+	return rulefile.Read(src)
 }
 
 // pathError leaves out the path, which the diagnostic's position names.
@@ -252,13 +268,4 @@ func (l *loader) loadStateful(files []*rulefile.File) {
 		infos[i].Unindexed = unindexed[infos[i].ID]
 	}
 	l.set.infos = append(l.set.infos, infos...)
-}
-
-// ReadFile reads one rule file by its ending: .xml as Wazuh rules of the
-// version, anything else as YAML.
-func ReadFile(src source.File, compat syscollector.Compat) (*rulefile.File, source.Diagnostics) {
-	if strings.EqualFold(filepath.Ext(src.Name), ".xml") {
-		return readXML(src, compat)
-	}
-	return rulefile.Read(src)
 }

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"os"
 	"slices"
@@ -247,4 +248,13 @@ func listKeyRepeated(p *pass) {
 		}
 		p.reportLines(l, bad, "remove it", "the key of % stands further up: the first one counts", "like it")
 	})
+}
+
+// reason leaves out of a file error the path, which the finding names.
+func reason(err error) string {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
 }

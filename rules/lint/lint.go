@@ -13,9 +13,7 @@ package lint
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,10 +79,7 @@ func (fs Findings) Errors() int {
 // column, and, where one can say it, advice.
 func Check(paths []string, o Options) Findings {
 	p := &pass{opts: o, unread: map[string]bool{}}
-	names := p.names(paths)
-	for _, name := range names {
-		p.read(name)
-	}
+	p.files, p.loaded = rules.ReadFiles(paths, o.Compat)
 	p.load()
 	p.set = newSet(p.files, o.Compat)
 	p.keep(p.loaded)
@@ -107,49 +102,6 @@ type pass struct {
 	check  *check
 	found  Findings
 	unread map[string]bool // list files that cannot be read
-}
-
-// names returns the rule files of the paths: of a directory the files with an
-// ending of rule files, in base-name order.
-func (p *pass) names(paths []string) (names []string) {
-	for _, path := range paths {
-		entries, err := os.ReadDir(path)
-		if err != nil {
-			names = append(names, path) // a file, or reading it tells why not
-			continue
-		}
-		for _, entry := range entries {
-			switch filepath.Ext(entry.Name()) {
-			case ".yml", ".yaml", ".xml":
-				name := filepath.Join(path, entry.Name())
-				if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
-					names = append(names, name)
-				}
-			}
-		}
-	}
-	return names
-}
-
-// read reads one rule file.
-func (p *pass) read(name string) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		p.loaded = append(p.loaded, source.Diagnostic{Pos: source.Position{File: name}, Message: "the file cannot be read: " + reason(err)})
-		return
-	}
-	f, ds := rules.ReadFile(source.File{Name: name, Data: data}, p.opts.Compat)
-	p.loaded = append(p.loaded, ds...)
-	p.files = append(p.files, f)
-}
-
-// reason leaves out of a file error the path, which the finding names.
-func reason(err error) string {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }
 
 // load compiles the set as the service would.
