@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -50,43 +51,15 @@ func (v *View) Onsets() iter.Seq2[*Onset, error] {
 // Row returns the row of an item of an agent's table, nil if there is none. It
 // may be kept.
 func (v *View) Row(a *AgentInfo, t syscollector.Table, item []byte) (*Item, error) {
-	ref, ok := v.ref(a)
-	if !ok {
-		return nil, nil
-	}
-	value, err := v.get(append(appendTable(refKey(nil, ref), spaceRows, a.ID, t), item...))
+	value, err := v.rowValue(a, t, item)
 	if value == nil || err != nil {
 		return nil, err
 	}
-	return v.itemOf(a, t, item, value)
-}
-
-// Before returns what the row of an item was before the change that History
-// has at a time, nil if there was no row then. It may be kept.
-func (v *View) Before(a *AgentInfo, t syscollector.Table, time int64, item []byte) (*Item, error) {
-	ref, ok := v.ref(a)
-	if !ok {
-		return nil, nil
-	}
-	value, err := v.get(historyKey(refKey(nil, ref), a.ID, t, time, item))
-	if value == nil || err != nil {
+	i := &Item{Agent: a, Row: new(syscollector.Row)}
+	if err := v.decode(i, t, bytes.Clone(item), value); err != nil {
 		return nil, err
 	}
-	if len(value) == 0 || value[0] != historyFormat {
-		return nil, errors.New("history is damaged or of another version")
-	}
-	if len(value) == 1 {
-		return nil, nil
-	}
-	return v.itemOf(a, t, item, value[1:])
-}
-
-func (v *View) itemOf(a *AgentInfo, t syscollector.Table, key, value []byte) (*Item, error) {
-	item := &Item{Agent: a, Row: new(syscollector.Row)}
-	if err := v.decode(item, t, append([]byte(nil), key...), value); err != nil {
-		return nil, err
-	}
-	return item, nil
+	return i, nil
 }
 
 // get returns a copy of a key's value, nil if there is none.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"invigil/config/source"
 	"invigil/pipeline/query"
@@ -148,7 +147,7 @@ func (a *api) history(r *request) error {
 			return err
 		}
 	}
-	to, err := r.params.time("to", time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
+	to, err := r.params.time("to", state.Now)
 	if err != nil {
 		return err
 	}
@@ -177,7 +176,13 @@ func (a *api) history(r *request) error {
 // change adds a change.
 func (l *list) change(q *query.Query, c *query.Change) error {
 	return l.item(func(b []byte) ([]byte, error) {
-		b = fmt.Appendf(b, `{"time":%q,"change":%q`, stamp(c.Time), c.Change)
+		b = fmt.Appendf(b, `{"time":%q,"change":%q`, stamp(c.Time), c.Kind)
+		if names := c.Columns(); len(names) > 0 {
+			var err error
+			if b, err = appendValue(append(b, `,"changed":`...), names); err != nil {
+				return b, err
+			}
+		}
 		if c.Before != nil {
 			b = append(b, `,"before":`...)
 			b = query.AppendJSON(b, q.Columns(), &query.Row{Agent: c.Agent, Row: c.Before})
