@@ -14,6 +14,7 @@ import (
 	"invigil/config"
 	"invigil/connectors"
 	"invigil/connectors/httpapi"
+	"invigil/connectors/kafka"
 	"invigil/pipeline"
 	"invigil/pipeline/syscollector"
 	"invigil/rules"
@@ -27,14 +28,17 @@ type service struct {
 	cfg *config.Config
 	log *slog.Logger
 
-	registry *prometheus.Registry
-	meter    *meter
-	store    *state.Store
-	pipeline *pipeline.Pipeline
-	source   connectors.Source
-	http     *httpapi.Server
-	sinks    []connectors.Sink
-	zone     *time.Location
+	registry  *prometheus.Registry
+	meter     *meter
+	store     *state.Store
+	pipeline  *pipeline.Pipeline
+	source    connectors.Source
+	http      *httpapi.Server
+	web       web
+	announced bool // in the state directory
+	sinks     []connectors.Sink
+	changelog *kafka.Changelog // nil = none
+	zone      *time.Location
 
 	// also are sinks beside the configured ones, watch sees every batch.
 	also  []pipeline.Sink
@@ -64,6 +68,8 @@ func (s *service) open() error {
 		return err
 	}
 	s.meter.reloaded(true, time.Now())
+	s.web.started = time.Now()
+	s.web.reloaded(nil, s.web.started)
 	if s.source, err = s.openSource(); err != nil {
 		return err
 	}
@@ -71,7 +77,11 @@ func (s *service) open() error {
 	if err != nil {
 		return err
 	}
-	s.pipeline, err = pipeline.New(pipeline.Options{
+	log, err := s.openChangelog()
+	if err != nil {
+		return err
+	}
+	o := pipeline.Options{
 		Store: store, Rules: set, Sinks: append(sinks, s.also...),
 		Decoder: syscollector.Options{
 			Compat: s.compat(), Agents: s.cfg.Agents, DefaultAgent: s.cfg.DefaultAgent,
@@ -81,8 +91,12 @@ func (s *service) open() error {
 		Outbox: s.cfg.State.Outbox, CommitInterval: s.cfg.State.CommitInterval,
 		Observe: s.observe,
 		Logger:  s.log, Registerer: s.registry,
-	})
-	if err != nil {
+	}
+	if log != nil {
+		s.changelog = log
+		o.Changelog = changelog{log}
+	}
+	if s.pipeline, err = pipeline.New(o); err != nil {
 		return err
 	}
 	return s.listen()
@@ -91,31 +105,12 @@ func (s *service) open() error {
 // observe takes a committed batch.
 func (s *service) observe(r pipeline.Result) {
 	s.meter.observe(r)
+	if s.web.recent != nil {
+		s.web.recent.Add(r.Alerts)
+	}
 	if s.watch != nil {
 		s.watch(r)
 	}
-}
-
-// listen binds the HTTP listener, if one is configured.
-func (s *service) listen() error {
-	h := s.cfg.HTTP
-	if h == nil {
-		return nil
-	}
-	o := httpapi.Options{Listen: h.Listen, Insecure: h.Insecure || len(h.Users) > 0, Tokens: map[string]string{},
-		Ready: s.meter.ready, Metrics: s.registry, Logger: s.log}
-	if h.TLS != nil {
-		o.CertFile, o.KeyFile = h.TLS.CertFile, h.TLS.KeyFile
-	}
-	for _, t := range h.Tokens {
-		o.Tokens[t.Name] = t.Token
-	}
-	if len(h.Users) > 0 && len(h.Tokens) == 0 {
-		o.Metrics = nil // users cannot log in yet: nobody may see them
-	}
-	var err error
-	s.http, err = httpapi.Listen(o)
-	return err
 }
 
 func (s *service) compat() syscollector.Compat {
@@ -160,6 +155,7 @@ func (s *service) loadList(l config.List) error {
 func (s *service) reload() {
 	set, err := s.load()
 	s.meter.reloaded(err == nil, time.Now())
+	s.web.reloaded(err, time.Now())
 	if err != nil {
 		s.log.Error("reload failed, the old rules stay", "error", err)
 		return
@@ -183,6 +179,10 @@ func (s *service) reopen() {
 func (s *service) run(ctx context.Context, hangup <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := s.announce(); err != nil {
+		return err
+	}
+	s.announced = true
 	var beside sync.WaitGroup
 	errs := make(chan error, 2)
 	if s.http != nil {
@@ -247,6 +247,12 @@ func (s *service) close(err error) error {
 	}
 	for _, sink := range s.sinks {
 		errs = append(errs, sink.Close())
+	}
+	if s.changelog != nil {
+		errs = append(errs, s.changelog.Close())
+	}
+	if s.announced {
+		errs = append(errs, removeInstance(s.cfg.State.Dir))
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
