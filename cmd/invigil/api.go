@@ -60,7 +60,7 @@ func (s *service) listen() error {
 		RequireToken: len(h.Users) > 0, // they cannot log in yet, and nobody else may see theirs
 		Ready:        s.meter.ready, Metrics: s.registry, Registerer: s.registry, Logger: s.log,
 		API: &httpapi.API{
-			Store: s.store, Rules: s.pipeline.Rules, Runtime: s.runtime, Recent: s.web.recent, History: s.cfg.State.History,
+			Store: s.store, Rules: s.pipeline.Rules, Runtime: s.runtime, Recent: s.web.recent, Forget: s.pipeline, History: s.cfg.State.History,
 		},
 	}
 	if h.TLS != nil {

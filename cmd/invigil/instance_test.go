@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,12 +151,31 @@ func TestQueryAsksTheRunningInstance(t *testing.T) {
 	_ = service.Wait() // killed
 	same("behind one that was killed", answers(state))
 	if _, err := os.Stat(filepath.Join(state, "instance.json")); err != nil {
-		if os.IsNotExist(err) {
-			t.Error("the killed service was not announced")
-		}
-		t.Log(err, fs.ErrNotExist)
+		t.Errorf("the killed service was not announced: %v", err)
 	}
 	if _, stderr, code := askInventory(t, nil, "--state", url, "000", "ports"); code != 1 || !strings.Contains(stderr, "ask the running instance") {
 		t.Errorf("a URL where nobody listens: exit %d, %s", code, stderr)
+	}
+
+	service, input, url = startService(t, config)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, url+"/v1/agents/000", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer sesame")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusNoContent {
+		t.Errorf("forget an agent: %s", res.Status)
+	}
+	if _, stderr, code := askInventory(t, nil, "--state", state, "000", "ports"); code != 1 || !strings.Contains(stderr, "agent 000 is not known here") {
+		t.Errorf("a forgotten agent: exit %d, %s", code, stderr)
+	}
+	input.Close()
+	if err := service.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"invigil/pipeline"
 	"invigil/pipeline/query"
 )
 
@@ -36,6 +37,8 @@ func asAPIError(err error, log *slog.Logger) *apiError {
 		return &apiError{http.StatusBadRequest, mistake.Part + ": " + mistake.Err.Error(), mistake.Hint}
 	case errors.As(err, &unknown):
 		return &apiError{http.StatusNotFound, unknown.Error(), "/v1/agents lists them"}
+	case errors.Is(err, pipeline.ErrUnknownAgent):
+		return &apiError{http.StatusNotFound, err.Error(), "/v1/agents lists them"}
 	case errors.As(err, &tooBig):
 		return &apiError{http.StatusRequestEntityTooLarge, "the request is too large", ""}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -36,7 +36,7 @@ func (c Column) Text(r *Row) string {
 	return c.agent(r)
 }
 
-func (c Column) agent(r *Row) string {
+func (c *Column) agent(r *Row) string {
 	switch c.Name {
 	case "agent.id":
 		return r.Agent.ID
@@ -51,25 +51,30 @@ func (c Column) agent(r *Row) string {
 func AppendJSON(b []byte, columns []Column, r *Row) []byte {
 	b = append(b, '{')
 	start := len(b)
-	for _, c := range columns {
-		v := c.Value(r)
-		if v == nil {
+	for i := range columns {
+		c := &columns[i]
+		if c.field != nil && !r.Row.Has(c.field.Number) || c.field == nil && c.agent(r) == "" {
 			continue
 		}
 		if len(b) > start {
 			b = append(b, ',')
 		}
 		b = append(appendString(b, c.Name), ':')
-		switch v := v.(type) {
-		case string:
-			b = appendString(b, v)
-		case int64:
-			b = strconv.AppendInt(b, v, 10)
-		case float64:
-			b = appendJSON(b, v)
-		}
+		b = c.appendJSON(b, r)
 	}
 	return append(b, '}')
+}
+
+func (c *Column) appendJSON(b []byte, r *Row) []byte {
+	switch {
+	case c.field == nil:
+		return appendString(b, c.agent(r))
+	case c.field.Type == syscollector.Integer:
+		return strconv.AppendInt(b, r.Row.Int(c.field.Number), 10)
+	case c.field.Type == syscollector.Real:
+		return appendJSON(b, r.Row.Float(c.field.Number))
+	}
+	return appendString(b, r.Row.Str(c.field.Number))
 }
 
 // ParseJSON reads what AppendJSON wrote. Members that are no column are
