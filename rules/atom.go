@@ -185,7 +185,7 @@ const (
 )
 
 // atomFunctions are the functions of the wazuh dialect.
-var atomFunctions = map[string]func(args []atomArg, compat syscollector.Compat) (atom, error){
+var atomFunctions = map[string]func(args []atomArg, o pattern.Options) (atom, error){
 	"osregex": patternAtom(pattern.OSRegex),
 	"osmatch": patternAtom(pattern.OSMatch),
 	"pcre2":   patternAtom(pattern.PCRE2),
@@ -196,19 +196,19 @@ var atomFunctions = map[string]func(args []atomArg, compat syscollector.Compat) 
 
 func atomFunctionNames() []string { return slices.Sorted(maps.Keys(atomFunctions)) }
 
-func patternAtom(dialect pattern.Dialect) func([]atomArg, syscollector.Compat) (atom, error) {
-	return func(args []atomArg, compat syscollector.Compat) (atom, error) {
+func patternAtom(dialect pattern.Dialect) func([]atomArg, pattern.Options) (atom, error) {
+	return func(args []atomArg, o pattern.Options) (atom, error) {
 		a, texts, err := comparison(args, 1, 1)
 		if err != nil {
 			return a, err
 		}
 		a.kind, a.dialect, a.text = atomPattern, dialect, texts[0]
-		a.matcher, err = pattern.Compile(dialect, a.text, pattern.Options{Compat: pattern.Compat(compat)})
+		a.matcher, err = pattern.Compile(dialect, a.text, o)
 		return a, err
 	}
 }
 
-func equalAtom(args []atomArg, _ syscollector.Compat) (atom, error) {
+func equalAtom(args []atomArg, _ pattern.Options) (atom, error) {
 	a, texts, err := comparison(args, 1, 1)
 	if err != nil {
 		return a, err
@@ -217,7 +217,7 @@ func equalAtom(args []atomArg, _ syscollector.Compat) (atom, error) {
 	return a, nil
 }
 
-func ipAtom(args []atomArg, compat syscollector.Compat) (atom, error) {
+func ipAtom(args []atomArg, o pattern.Options) (atom, error) {
 	a, texts, err := comparison(args, 1, len(args))
 	if err != nil {
 		return a, err
@@ -225,7 +225,7 @@ func ipAtom(args []atomArg, compat syscollector.Compat) (atom, error) {
 	a.kind, a.text = atomIP, strings.Join(texts, " ")
 	for _, text := range texts {
 		var n network
-		if compat == syscollector.Compat39 {
+		if o.Compat == pattern.Compat39 {
 			text, n.outside = strings.CutPrefix(text, "!")
 		}
 		if n.ip, err = pattern.ParseIP(text); err != nil {
@@ -284,7 +284,7 @@ func textsOf(args []atomArg, least, most int) ([]string, error) {
 }
 
 // listAtom reads cdb(list, value, lookup, check_value).
-func listAtom(args []atomArg, compat syscollector.Compat) (a atom, err error) {
+func listAtom(args []atomArg, o pattern.Options) (a atom, err error) {
 	if len(args) < 2 || len(args) > 4 || args[0].kind != argText {
 		return a, errors.New("is written cdb(list, value, lookup, check_value), the last two as needed")
 	}
@@ -305,7 +305,7 @@ func listAtom(args []atomArg, compat syscollector.Compat) (a atom, err error) {
 	}
 	if len(texts) > 1 {
 		a.check = texts[1]
-		a.matcher, err = pattern.Compile(pattern.OSMatch, a.check, pattern.Options{Compat: pattern.Compat(compat)})
+		a.matcher, err = pattern.Compile(pattern.OSMatch, a.check, o)
 	}
 	return a, err
 }

@@ -198,7 +198,7 @@ func (w *conditionRewriter) call(n ast.Node, name string, nodes []ast.Node) ast.
 		}
 		args[i] = arg
 	}
-	spec, err := fn(args, w.c.env.opts.Compat)
+	spec, err := fn(args, w.c.env.opts.patterns())
 	var syntax *pattern.SyntaxError
 	if errors.As(err, &syntax) { // names the dialect and the place itself
 		for i := range args {

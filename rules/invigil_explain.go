@@ -30,7 +30,7 @@ func (r *whenRunner) why(w *when) string {
 	if err != nil {
 		return "the condition does not hold"
 	}
-	env := whenEnv{compat: w.compat, hasList: func(string) bool { return true }}
+	env := whenEnv{patterns: w.patterns, hasList: func(string) bool { return true }}
 	for _, n := range conjuncts(tree.Node, nil) {
 		part, diags := compileWhen(rulefile.Text{Value: n.String()}, env)
 		if len(diags) > 0 {

@@ -9,7 +9,6 @@ import (
 
 	"invigil/config/source"
 	"invigil/pipeline/syscollector"
-	"invigil/rules/pattern"
 	"invigil/rules/rulefile"
 )
 
@@ -47,7 +46,7 @@ type statefulRule struct {
 func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diagnostics) {
 	decl := r.Invigil
 	wenv := whenEnv{
-		rule: r.ID, pos: r.Pos, hasList: env.hasList, compat: pattern.Compat(env.opts.Compat),
+		rule: r.ID, pos: r.Pos, hasList: env.hasList, patterns: env.opts.patterns(),
 		items: decl.Items.Value != "",
 	}
 	var diags source.Diagnostics

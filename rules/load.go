@@ -10,6 +10,7 @@ import (
 
 	"invigil/config/source"
 	"invigil/pipeline/syscollector"
+	"invigil/rules/pattern"
 	"invigil/rules/rulefile"
 )
 
@@ -27,6 +28,15 @@ type Options struct {
 	LogLevel, EmailLevel int
 	Zone                 *time.Location // of time and weekday conditions; nil = UTC
 	Manager              string         // the manager's name in alerts
+	// OnLimit, if set, is told of each match that was cut because the pattern
+	// took too long on the subject; it counts as no match. It must be safe for
+	// concurrent calls.
+	OnLimit func(*pattern.LimitError)
+}
+
+// patterns are the options that rules' patterns are compiled with.
+func (o *Options) patterns() pattern.Options {
+	return pattern.Options{Compat: pattern.Compat(o.Compat), OnLimit: o.OnLimit}
 }
 
 // loadEnv is what compiling one rule may look at beside the rule.
@@ -117,6 +127,9 @@ func ruleFiles(path string) ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries { // sorted by name
+		if strings.HasSuffix(entry.Name(), ".test.yml") || strings.HasSuffix(entry.Name(), ".test.yaml") {
+			continue // tests of rules, no rules
+		}
 		switch filepath.Ext(entry.Name()) {
 		case ".yml", ".yaml", ".xml":
 			name := filepath.Join(path, entry.Name())

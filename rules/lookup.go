@@ -4,6 +4,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	"invigil/rules/pattern"
 )
 
 // Lookup is what a list condition of the wazuh dialects found.
@@ -27,7 +29,7 @@ func LookUp(lists Lists, list, kind, check, value string) (Lookup, error) {
 	if check == "" {
 		args = args[:3]
 	}
-	a, err := listAtom(args, 0)
+	a, err := listAtom(args, pattern.Options{})
 	if err != nil {
 		return Lookup{}, err
 	}

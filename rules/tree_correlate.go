@@ -52,7 +52,7 @@ func (b *treeBuilder) correlate(r *wazuhRule, decl *rulefile.Rule, parents *[]*w
 			r.corr.list = base.sidList
 		}
 	case c.Group != "":
-		m, err := pattern.Compile(pattern.OSMatch, c.Group, pattern.Options{Compat: pattern.Compat(b.compat)})
+		m, err := pattern.Compile(pattern.OSMatch, c.Group, b.opts.patterns())
 		if err != nil {
 			b.errorAt(decl, "correlate.group", "%v", err)
 			return false
@@ -87,7 +87,7 @@ func (b *treeBuilder) compileCorrelation(r *wazuhRule, decl *rulefile.Rule) bool
 	}
 	corr.regex = nil
 	if corr.search == searchRegex {
-		m, err := pattern.Compile(pattern.OSRegex, c.Regex, pattern.Options{Compat: pattern.Compat(b.compat)})
+		m, err := pattern.Compile(pattern.OSRegex, c.Regex, b.opts.patterns())
 		if err != nil {
 			b.errorAt(decl, "correlate.regex", "%v", err)
 			return false

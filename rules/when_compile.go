@@ -36,15 +36,15 @@ const (
 
 // when is a compiled condition. It is immutable and shared by goroutines.
 type when struct {
-	program *vm.Program
-	atoms   []whenAtom
-	slots   []*whenName // names whose values the program reads as variables
-	uses    []whenUse
-	decided bool        // guards are all there is to the condition
-	guards  []int32     // atoms that must all hold: looked at before the program runs
-	keys    [][]whenKey // necessary conditions, any key of one must hold
-	facts   whenFacts
-	compat  pattern.Compat
+	program  *vm.Program
+	atoms    []whenAtom
+	slots    []*whenName // names whose values the program reads as variables
+	uses     []whenUse
+	decided  bool        // guards are all there is to the condition
+	guards   []int32     // atoms that must all hold: looked at before the program runs
+	keys     [][]whenKey // necessary conditions, any key of one must hold
+	facts    whenFacts
+	patterns pattern.Options
 }
 
 // whenUse is one mention of a name.
@@ -65,12 +65,12 @@ type whenFacts struct {
 
 // whenEnv is what a condition is compiled against.
 type whenEnv struct {
-	rule    string             // id, for findings
-	pos     source.Position    // of the rule, when the text's map knows nothing
-	filter  syscollector.Table // set: a filter over one row of that table and its agent
-	hasList func(name string) bool
-	items   bool // $(items) has a meaning
-	compat  pattern.Compat
+	rule     string             // id, for findings
+	pos      source.Position    // of the rule, when the text's map knows nothing
+	filter   syscollector.Table // set: a filter over one row of that table and its agent
+	hasList  func(name string) bool
+	items    bool // $(items) has a meaning
+	patterns pattern.Options
 }
 
 // whenCompiler compiles one condition.
@@ -129,7 +129,7 @@ func newWhenCompiler(text rulefile.Text, env whenEnv) *whenCompiler {
 		vars: make(map[string]reflect.Type), seen: make(map[string]*whenName),
 		present: make(map[string]int), slotted: make(map[string]bool), letHas: make(map[string]ast.Node),
 	}
-	c.out.compat = env.compat
+	c.out.patterns = env.patterns
 	return c
 }
 

@@ -183,7 +183,7 @@ func (c *whenCompiler) compilePattern(dialect string, arg ast.Node) pattern.Matc
 		return nil
 	}
 	d, _ := pattern.ParseDialect(dialect)
-	m, err := pattern.Compile(d, s.Value, pattern.Options{Compat: c.env.compat})
+	m, err := pattern.Compile(d, s.Value, c.env.patterns)
 	if err != nil {
 		c.report(at, "", "bad pattern: %v", err)
 		return nil

@@ -222,7 +222,7 @@ func (c *whenCompiler) predicate(n ast.Node) ast.Node {
 // it returns none.
 func (c *whenCompiler) subCondition(rewrite func() ast.Node) *when {
 	out, present, slotted, lets, letHas := c.out, c.present, c.slotted, c.lets, c.letHas
-	c.out = when{compat: out.compat}
+	c.out = when{patterns: out.patterns}
 	c.present, c.slotted, c.lets, c.letHas = map[string]int{}, map[string]bool{}, nil, map[string]ast.Node{}
 	c.subDepth++
 	var sub *when

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"invigil/pipeline"
 	"invigil/pipeline/syscollector"
 	"invigil/rules"
+	"invigil/rules/pattern"
 	"invigil/state"
 )
 
@@ -86,7 +88,11 @@ func (e *evaluation) evaluate(ctx context.Context, store *state.Store, format al
 		return err
 	}
 	manager, _ := os.Hostname()
-	set, err := e.loadRules(store, e.flags.rules, rules.Options{Compat: compat, Zone: time.Local, Manager: manager})
+	cut := make(map[string]int) // matches, by what cut them
+	set, err := e.loadRules(store, e.flags.rules, rules.Options{
+		Compat: compat, Zone: time.Local, Manager: manager,
+		OnLimit: func(err *pattern.LimitError) { cut[err.Error()]++ }, // Process is called by one goroutine
+	})
 	if err != nil {
 		return err
 	}
@@ -98,7 +104,11 @@ func (e *evaluation) evaluate(ctx context.Context, store *state.Store, format al
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.stream(ctx, p, format, paths), p.Close())
+	err = e.stream(ctx, p, format, paths)
+	for _, what := range slices.Sorted(maps.Keys(cut)) {
+		fmt.Fprintf(e.stderr, "%s (%d times, counted as no match)\n", what, cut[what])
+	}
+	return errors.Join(err, p.Close())
 }
 
 // stream takes all messages through the pipeline and prints the alerts.

@@ -15,6 +15,7 @@ import (
 	"invigil/connectors"
 	"invigil/connectors/kafka"
 	"invigil/pipeline"
+	"invigil/rules/pattern"
 )
 
 // meter keeps what a service shows of its source and of itself: metrics and
@@ -25,6 +26,7 @@ type meter struct {
 	lost       *prometheus.CounterVec // by reason
 	errors     *prometheus.CounterVec // by operation and code
 	stuck      *prometheus.GaugeVec   // by topic and partition
+	cuts       prometheus.Counter     // matches cut at the patterns' limit
 	appends    prometheus.Counter     // bytes to the changelog
 	replayed   *prometheus.CounterVec // records from the changelog, by topic and partition
 	remaining  *prometheus.GaugeVec   // by topic and partition
@@ -54,6 +56,7 @@ func newMeter(reg prometheus.Registerer) *meter {
 		stuck:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Name: "partition_stuck", Help: "1 for a partition that cannot be read."}, place),
 		applied:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Name: "applied_offset", Help: "Next offset to process, by partition."}, place),
 		lag:        prometheus.NewDesc(prometheus.BuildFQName(ns, "", "consumer_lag"), "Records between the next one to read and the partition's end.", place, nil),
+		cuts:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Name: "pattern_limits_total", Help: "Matches that were cut because the pattern took too long; they count as no match."}),
 		appends:    prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Name: "changelog_bytes_total", Help: "Bytes appended to the changelog."}),
 		replayed:   prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "restore_records_total", Help: "Records replayed from the changelog."}, place),
 		remaining:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Name: "restore_remaining_records", Help: "Changelog offsets that a restore has before it."}, place),
@@ -65,7 +68,7 @@ func newMeter(reg prometheus.Registerer) *meter {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "build_info", Help: "What the binary was built from.",
 		ConstLabels: prometheus.Labels{"version": version(), "goversion": runtime.Version()}})
 	build.Set(1)
-	reg.MustRegister(m, build, m.rebalances, m.lost, m.errors, m.stuck, m.applied, m.appends, m.replayed, m.remaining, m.reloadOK, m.reloadTime,
+	reg.MustRegister(m, build, m.rebalances, m.lost, m.errors, m.stuck, m.applied, m.cuts, m.appends, m.replayed, m.remaining, m.reloadOK, m.reloadTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -97,6 +100,9 @@ func (m *meter) hooks() kafka.Hooks {
 		Stuck: m.setStuck,
 	}
 }
+
+// cut is told of a match that was cut.
+func (m *meter) cut(*pattern.LimitError) { m.cuts.Inc() }
 
 // appended is told of every batch that the changelog has.
 func (m *meter) appended(_ string, _ int32, bytes int) { m.appends.Add(float64(bytes)) }

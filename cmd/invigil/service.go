@@ -129,7 +129,7 @@ func (s *service) load() (*rules.Set, error) {
 	}
 	return s.loadRules(s.store, s.cfg.Rules.Paths, rules.Options{
 		Compat: s.compat(), Zone: s.zone, Manager: s.cfg.Alerts.Manager,
-		LogLevel: s.cfg.Alerts.LogLevel, EmailLevel: s.cfg.Alerts.EmailLevel,
+		LogLevel: s.cfg.Alerts.LogLevel, EmailLevel: s.cfg.Alerts.EmailLevel, OnLimit: s.meter.cut,
 	})
 }
 
