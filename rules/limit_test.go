@@ -30,7 +30,7 @@ func TestAPatternThatTakesTooLongIsCutAndCountedAndTheEventGoesOn(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := "b" + strings.Repeat("a", 600) // the steps grow with its fifth power
+	name := "b" + strings.Repeat("a", 600) + "!" // the steps grow with its fifth power
 	ev, err := syscollector.NewDecoder(syscollector.Options{}).Decode(
 		[]byte(`d:[001] (web) any->syscollector:{"type":"process","ID":1,"process":{"pid":1,"name":"`+name+`"}}`), syscollector.Meta{Time: 1_700_000_000_000})
 	if err != nil {
