@@ -95,7 +95,7 @@ func (w *worker) takeImport(ev *syscollector.Event, m *connectors.Message, i int
 	}
 	shown := syscollector.Event{Agent: agent, Time: w.now}
 	w.in.Event, w.in.StreamTime, w.in.Trace = &shown, w.now, nil
-	w.in.Origin.Offset, w.in.Origin.Time = m.Offset, m.Time
+	w.from(m)
 	for cursor := []byte(nil); ; {
 		deltas, next, err := w.state.VisitAgent(agent.ID, cursor, sweepRows)
 		if err != nil {

@@ -263,10 +263,7 @@ func (w *worker) event(m *connectors.Message, i int, b *batch) error {
 	b.res.Counts.Rows += len(deltas)
 
 	w.in.Event, w.in.Deltas, w.in.StreamTime = ev, deltas, w.now
-	w.in.Origin.Offset, w.in.Origin.Time = m.Offset, m.Time
-	if m.Inferred { // a copy of a file gives the same ids
-		w.in.Origin.Time = 0
-	}
+	w.from(m)
 	if w.p.opts.Explain != nil {
 		w.in.Trace = w.p.opts.Explain(ev)
 	}
@@ -278,6 +275,14 @@ func (w *worker) event(m *connectors.Message, i int, b *batch) error {
 		return fmt.Errorf("store the rows of offset %d: %w", m.Offset, err)
 	}
 	return w.enqueue(alerts, m, i, b)
+}
+
+// from makes a message the origin of what is evaluated next.
+func (w *worker) from(m *connectors.Message) {
+	w.in.Origin.Offset, w.in.Origin.Time = m.Offset, m.Time
+	if m.Inferred { // a copy of a file gives the same ids
+		w.in.Origin.Time = 0
+	}
 }
 
 // recordTime returns when the record was made. A guess of the source counts for
