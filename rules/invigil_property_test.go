@@ -19,11 +19,10 @@ type modelCond struct {
 }
 
 type modelRow struct {
-	state, process   *string
-	local, remote    *int
-	change           syscollector.Change
-	oldState         *string
-	changedStateOnly bool
+	state, process *string
+	local, remote  *int
+	change         syscollector.Change
+	oldState       *string
 }
 
 var modelWords = []string{"listening", "listen", "established", "sshd", "Listening", "x"}

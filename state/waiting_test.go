@@ -47,7 +47,7 @@ func imported(in *state.WaitingImport) string {
 	for i := range in.Rows {
 		rows[i] = in.Rows[i].Table.String() + format(&in.Rows[i]) + in.Rows[i].ScanTime
 	}
-	return fmt.Sprint(in.Agent.ID, " ", in.Agent.Name, " ", in.Agent.Groups, " ", in.Known, " ", strings.Join(rows, " "))
+	return fmt.Sprintf("%s %s %s %v %s", in.Agent.ID, in.Agent.Name, in.Agent.Groups, in.Known, strings.Join(rows, " "))
 }
 
 func TestAnImportWaitsForTheFirstPartitionThatAsks(t *testing.T) {
