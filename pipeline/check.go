@@ -114,6 +114,9 @@ func (c *checker) check(a *state.AgentInfo) error {
 			if err != nil {
 				return err
 			}
+			if item.Continued {
+				continue
+			}
 			n := len(c.batch)
 			c.kept[n] = *item.Row
 			c.keys[n] = append(c.keys[n][:0], item.Key...)

@@ -40,7 +40,7 @@ func (p *Partition) Rows(agent string, table syscollector.Table) iter.Seq2[[]byt
 // over what is stored: those after the cursor, at most limit, all of one agent.
 // next is the cursor to go on from; nil when all rows were visited. Put takes
 // the deltas as it takes those of Apply. A nil cursor begins; a cursor may be
-// kept over restarts.
+// kept over restarts. Rows that another one continued are passed over.
 func (p *Partition) Visit(cursor []byte, limit int) (ds []syscollector.Delta, next []byte, err error) {
 	if err := p.failure(); err != nil {
 		return nil, nil, err
@@ -59,6 +59,13 @@ func (p *Partition) Visit(cursor []byte, limit int) (ds []syscollector.Delta, ne
 		if agent, t, item, bad = cutTable(string(key[1:])); bad != nil {
 			return false
 		}
+		var h head
+		if h, _, _, bad = splitRow(value); bad != nil {
+			return false
+		}
+		if h.continued() {
+			return true // its thing is shown by the row that goes on for it
+		}
 		if a != nil && (a.ID != agent || len(p.deltas) == limit) {
 			next = slices.Clone(w.puts[len(w.puts)-1].key[1:])
 			return false
@@ -71,7 +78,6 @@ func (p *Partition) Visit(cursor []byte, limit int) (ds []syscollector.Delta, ne
 		}
 		l := &p.store.layouts[t]
 		row := w.row(t)
-		var h head
 		if h, bad = l.decodeRow(row, item, value); bad != nil {
 			return false
 		}

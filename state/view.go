@@ -146,6 +146,9 @@ type Item struct {
 	ScanID   int64    // of the scan that last wrote the row, 0 if it was no scan
 	ScanTime string   // as sent with it
 	Active   []uint64 // fingerprints of the onset rules that stand on it
+	// Continued is set when another row is the same thing by now, and goes on
+	// for this one until it leaves.
+	Continued bool
 }
 
 // Rows yields an agent's rows of a table, in key order.
@@ -269,7 +272,7 @@ func (v *View) decode(item *Item, t syscollector.Table, key, value []byte) error
 	if err != nil {
 		return fmt.Errorf("agent %s, table %d: %w", item.Agent.ID, t, err)
 	}
-	item.Key, item.ScanID, item.ScanTime = key, h.scan, string(h.time)
+	item.Key, item.ScanID, item.ScanTime, item.Continued = key, h.scan, string(h.time), h.continued()
 	item.Active = item.Active[:0]
 	for b := h.active; len(b) >= 8; b = b[8:] {
 		item.Active = append(item.Active, binary.LittleEndian.Uint64(b))
