@@ -47,18 +47,19 @@ func TestRunSurvivesKills(t *testing.T) {
 }
 
 func surviveKills(t *testing.T, changelog string) {
-	records := crashRecords()
+	records, last := crashRecords()
+	all := slices.Concat(records, last)
 	c := &crashTest{t: t, dir: t.TempDir(), changelog: changelog, rng: rand.New(rand.NewPCG(uint64(os.Getpid()), 1))}
 	xml, yaml := bench.RuleFiles(40)
 	c.write("rules/bench.xml", xml)
 	c.write("rules/bench.yml", yaml)
 
-	want := c.eval(records)
+	want := c.eval(all)
 	if len(want) < 50 {
 		t.Fatalf("the records give %d alerts: too few to test anything", len(want))
 	}
 
-	calm := c.node("calm", c.broker(records))
+	calm := c.node("calm", c.broker(all))
 	calm.start()
 	calm.waitFor(want)
 	calm.stop()
@@ -81,7 +82,11 @@ func surviveKills(t *testing.T, changelog string) {
 			wild.wipe()
 		}
 	}
+	// Its last life has something to do too, else it might end before it began.
 	wild.start()
+	if err := b.Produce(t.Context(), last...); err != nil {
+		t.Fatal(err)
+	}
 	wild.waitFor(want)
 	wild.stop()
 	if diff := cmp.Diff(want, wild.ids()); diff != "" {
@@ -94,11 +99,10 @@ func surviveKills(t *testing.T, changelog string) {
 	}
 }
 
-// crashRecords are generated events, some garbage, and at the end of each
-// partition one event that alerts, so that a reader knows it has all.
-func crashRecords() []connectors.Message {
+// crashRecords are generated events, some of them garbage, and for the end of
+// each partition one event that alerts, so that a reader knows it has all.
+func crashRecords() (records, last []connectors.Message) {
 	g := bench.NewGenerator(30, crashPartitions)
-	var records []connectors.Message
 	for len(records) < crashEvents-2*crashPartitions {
 		records = g.Scan(records)
 	}
@@ -110,14 +114,14 @@ func crashRecords() []connectors.Message {
 		}
 		next[records[i].Partition] = records[i].Offset + 1
 	}
-	last := records[len(records)-1].Time
+	end := records[len(records)-1].Time
 	for p := range int32(crashPartitions) {
 		value := fmt.Sprintf(`d:[%03d] (sentinel) any->syscollector:{"type":"port","ID":1,"timestamp":"2023/11/14 22:13:20","port":{"protocol":"tcp","local_ip":"10.9.9.9","local_port":4444,"remote_ip":"0.0.0.0","remote_port":0,"tx_queue":0,"rx_queue":0,"inode":1,"state":"listening"}}`, 900+p)
-		records = append(records, connectors.Message{
-			Topic: crashTopic, Partition: p, Offset: next[p], Time: last + 1000, Key: fmt.Appendf(nil, "%03d", 900+p), Value: []byte(value),
+		last = append(last, connectors.Message{
+			Topic: crashTopic, Partition: p, Offset: next[p], Time: end + 1000, Key: fmt.Appendf(nil, "%03d", 900+p), Value: []byte(value),
 		})
 	}
-	return records
+	return records, last
 }
 
 type crashTest struct {
