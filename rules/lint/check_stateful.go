@@ -38,6 +38,11 @@ func wordsOf(s string) (list []word) {
 	return list
 }
 
+// isNameByte tells whether names are made of c.
+func isNameByte(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
 // reportStateful adds a finding about a rule of the invigil dialect.
 func (p *pass) reportStateful(d *rulefile.Rule, offset int, hint, format string, args ...any) {
 	pos := d.When.At(offset)
