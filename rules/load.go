@@ -141,14 +141,6 @@ func ruleFiles(path string) ([]string, error) {
 	return names, nil
 }
 
-// dialectOf returns the wazuh dialect of a version.
-func dialectOf(c syscollector.Compat) rulefile.Dialect {
-	if c == syscollector.Compat39 {
-		return rulefile.Wazuh39
-	}
-	return rulefile.Wazuh4
-}
-
 // LoadFiles compiles rule files that were read already, in the order given. It
 // reports as Load does.
 func LoadFiles(files []*rulefile.File, o Options) (*Set, source.Diagnostics) {

@@ -12,17 +12,12 @@ import (
 )
 
 const (
-	// levelZeroRank is the rank of level 0: it stands first among siblings.
-	levelZeroRank = 9900
 	// stockIDs are the ids below it: a missing parent among them is a rule of
 	// the original's own set, which no inventory event can reach.
 	stockIDs = 100000
 	// maxPlaces bounds the places of a rule that are counted: no frequency
 	// asks for more.
 	maxPlaces = 10000
-	// inventoryDecoder and inventoryCategory are those of every inventory event.
-	inventoryDecoder  = "syscollector"
-	inventoryCategory = "ossec"
 	// defaultTimeframe is that of a correlation, in seconds.
 	defaultTimeframe = 360
 )
@@ -71,54 +66,13 @@ func newTreeBuilder(compat syscollector.Compat, env *loadEnv) *treeBuilder {
 	}
 }
 
-// builtinRoots are the categories of rules 1 to 7.
-var builtinRoots = [...]string{"syslog", "firewall", "ids", "web-log", "squid", "windows", inventoryCategory}
-
-// addFiles adds the files' rules, after the built-in ones that no file defines.
+// addFiles adds the files' rules, and the built-in ones that no file defines.
 func (b *treeBuilder) addFiles(files []*rulefile.File) {
-	defined := map[int]bool{}
-	for _, f := range files {
-		for _, r := range f.Rules {
-			if id, err := strconv.Atoi(r.ID); err == nil && r.Wazuh != nil && !r.Wazuh.Overwrite {
-				defined[id] = true
-			}
+	for decl, builtin := range LoadOrder(files) {
+		b.add(decl)
+		if builtin {
+			b.set.rules[len(b.set.rules)-1].builtin = true
 		}
-	}
-	for i, category := range builtinRoots {
-		if id := i + 1; !defined[id] {
-			b.addBuiltin(builtinRule(id, category, true, "Root of the category "+category+"."))
-		}
-	}
-	const event = 221
-	addEvent := func() {
-		if defined[event] || b.set.byID[event] != nil || b.root(inventoryCategory) == nil {
-			return
-		}
-		r := builtinRule(event, inventoryCategory, false, "Syscollector event.")
-		r.Wazuh.DecodedAs = inventoryDecoder
-		b.addBuiltin(r)
-	}
-	addEvent()
-	for _, f := range files {
-		for _, r := range f.Rules {
-			b.add(r)
-			addEvent()
-		}
-	}
-}
-
-func (b *treeBuilder) addBuiltin(decl *rulefile.Rule) {
-	b.add(decl)
-	b.set.rules[len(b.set.rules)-1].builtin = true
-}
-
-func builtinRule(id int, category string, noAlert bool, description string) *rulefile.Rule {
-	return &rulefile.Rule{
-		ID: strconv.Itoa(id), Description: rulefile.Text{Value: description},
-		Wazuh: &rulefile.Wazuh{
-			Category: category, NoAlert: noAlert,
-			Frequency: -1, Timeframe: -1, Ignore: -1, MaxSize: -1, Accuracy: -1,
-		},
 	}
 }
 
@@ -175,7 +129,7 @@ func (b *treeBuilder) add(decl *rulefile.Rule) {
 	}
 	r := &wazuhRule{slot: len(b.set.rules), id: id, name: strconv.Itoa(id), decls: []*rulefile.Rule{decl}, sidList: -1}
 	b.compileWazuh(r, decl)
-	r.rank = rankOf(decl)
+	r.rank = RankOf(decl)
 	r.cond = b.compileCondition(decl)
 	if id < 10 {
 		r.places = 1
@@ -218,18 +172,6 @@ func (b *treeBuilder) load(r *wazuhRule) {
 	b.set.byID[r.id] = r
 }
 
-// rankOf returns what siblings are sorted by. Accuracy 0 sorts behind all
-// others.
-func rankOf(decl *rulefile.Rule) int {
-	switch {
-	case decl.Wazuh.Accuracy == 0:
-		return decl.Level
-	case decl.Level == 0:
-		return levelZeroRank
-	}
-	return decl.Level * 100
-}
-
 // root returns the first root of a category.
 func (b *treeBuilder) root(category string) *wazuhRule {
 	for _, r := range b.roots {
@@ -244,36 +186,16 @@ func (b *treeBuilder) root(category string) *wazuhRule {
 // rule below stock rules that are not loaded. False means that the rule does
 // not load.
 func (b *treeBuilder) parents(r *wazuhRule, decl *rulefile.Rule) ([]*wazuhRule, bool) {
-	w := decl.Wazuh
-	sids, group := w.Parent.SID, w.Parent.Group
-	if c := w.Correlate; c != nil && len(sids) == 0 && group == "" {
-		if c.SID != 0 {
-			sids = []int{c.SID}
-		} else if w.Parent.Level == 0 {
-			group = c.Group
-		}
-	}
-	switch {
-	case len(sids) > 0:
-		return b.parentsByID(decl, sids)
-	case w.Parent.Level > 0:
-		var parents []*wazuhRule
-		for _, p := range b.set.rules {
-			if p.rank >= w.Parent.Level*100 {
-				parents = append(parents, p)
-			}
-		}
-		return parents, true
-	case group != "":
-		word := pattern.CompileGroupWord(group)
-		var parents []*wazuhRule
-		for _, p := range b.set.rules {
-			if word.Match(p.groupText) {
-				parents = append(parents, p)
-			}
-		}
+	switch p := ParentOf(decl.Wazuh); {
+	case len(p.SID) > 0:
+		return b.parentsByID(decl, p.SID)
+	case p.Level > 0:
+		return b.parentsWhere(func(r *wazuhRule) bool { return r.rank >= p.Level*100 }), true
+	case p.Group != "":
+		word := pattern.CompileGroupWord(p.Group)
+		parents := b.parentsWhere(func(r *wazuhRule) bool { return word.Match(r.groupText) })
 		if len(parents) == 0 {
-			b.refuse(decl, "parent", "no rule read before has a group that contains %q", group)
+			b.refuse(decl, "parent", "no rule read before has a group that contains %q", p.Group)
 			return nil, false
 		}
 		return parents, true
@@ -282,6 +204,16 @@ func (b *treeBuilder) parents(r *wazuhRule, decl *rulefile.Rule) ([]*wazuhRule, 
 		return []*wazuhRule{root}, true
 	}
 	return nil, true
+}
+
+// parentsWhere returns the rules read before of which f is true.
+func (b *treeBuilder) parentsWhere(f func(*wazuhRule) bool) (parents []*wazuhRule) {
+	for _, r := range b.set.rules {
+		if f(r) {
+			parents = append(parents, r)
+		}
+	}
+	return parents
 }
 
 func (b *treeBuilder) parentsByID(decl *rulefile.Rule, sids []int) (parents []*wazuhRule, ok bool) {

@@ -186,7 +186,7 @@ func (b *treeBuilder) overwrite(old *wazuhRule, decl *rulefile.Rule) {
 		}
 	}
 	fresh.decls = append(slices.Clip(old.decls), decl)
-	fresh.rank = rankOf(decl)
+	fresh.rank = RankOf(decl)
 	if fresh.rank != old.rank {
 		b.ordered = false
 	}

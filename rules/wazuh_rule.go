@@ -109,10 +109,7 @@ func (b *treeBuilder) compileWazuh(r *wazuhRule, decl *rulefile.Rule) {
 	w := decl.Wazuh
 	r.level = decl.Level
 	r.noAlert = w.NoAlert
-	r.category = w.Category
-	if r.category == "" {
-		r.category = "syslog"
-	}
+	r.category = CategoryOf(decl)
 	r.groupText = w.Groups.Value
 	if b.compat == syscollector.Compat4 {
 		r.groupText = strings.ReplaceAll(r.groupText, "\n", "")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"invigil/pipeline/syscollector"
+	"invigil/rules"
 )
 
 func notBelow221(p *pass) {
@@ -59,7 +60,7 @@ func neverReached(p *pass) {
 			continue
 		}
 		hint := "make it a child, <if_sid>" + by.decl.ID + "</if_sid>"
-		if r.decl.Level != 0 && rank(r.decl) <= rank(by.decl) && by.id != baseID && by.decl.Level != 0 {
+		if r.decl.Level != 0 && rules.RankOf(r.decl) <= rules.RankOf(by.decl) && by.id != baseID && by.decl.Level != 0 {
 			hint += ", or give it a higher level"
 		}
 		why := ""

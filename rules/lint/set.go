@@ -3,11 +3,11 @@ package lint
 import (
 	"hash/maphash"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
 	"invigil/pipeline/syscollector"
+	"invigil/rules"
 	"invigil/rules/pattern"
 	"invigil/rules/rulefile"
 )
@@ -48,38 +48,20 @@ type rule struct {
 // broken rules stay, rules without a parent hang nowhere.
 func newSet(files []*rulefile.File, compat syscollector.Compat) *set {
 	s := &set{compat: compat, words: newWords(compat), byID: map[int]*rule{}, lists: map[string]bool{}}
-	defined := map[string]bool{}
-	var wazuh []*rulefile.Rule
+	wazuh := false
 	for _, f := range files {
 		s.inPlace = append(s.inPlace, f.Lists...)
 		for _, r := range f.Rules {
-			if r.Wazuh == nil {
+			if wazuh = wazuh || r.Wazuh != nil; r.Wazuh == nil {
 				s.stateful = append(s.stateful, r)
-				continue
-			}
-			wazuh = append(wazuh, r)
-			if !r.Wazuh.Overwrite {
-				defined[r.ID] = true
 			}
 		}
 	}
-	if len(wazuh) == 0 {
+	if !wazuh {
 		return s
 	}
-	for i, category := range [...]string{"syslog", "firewall", "ids", "web-log", "squid", "windows", inventoryCategory} {
-		if id := strconv.Itoa(i + 1); !defined[id] {
-			s.addBuiltin(id, rulefile.Wazuh{Category: category, NoAlert: true})
-		}
-	}
-	base := func() {
-		if !defined[baseRule] && s.byID[baseID] == nil && s.root(inventoryCategory) != nil {
-			s.addBuiltin(baseRule, rulefile.Wazuh{Category: inventoryCategory, DecodedAs: inventoryDecoder})
-		}
-	}
-	base()
-	for _, r := range wazuh {
-		s.add(r)
-		base()
+	for d, builtin := range rules.LoadOrder(files) {
+		s.add(d, builtin)
 	}
 	for _, r := range s.all {
 		s.judge(r)
@@ -88,19 +70,13 @@ func newSet(files []*rulefile.File, compat syscollector.Compat) *set {
 }
 
 const (
-	baseRule, baseID  = "221", 221 // the rule that every inventory event ends at
+	baseID            = 221 // the rule that every inventory event ends at
 	inventoryCategory = "ossec"
 	inventoryDecoder  = "syscollector"
 )
 
-func (s *set) addBuiltin(id string, w rulefile.Wazuh) {
-	w.Frequency, w.Timeframe, w.Ignore, w.MaxSize, w.Accuracy = -1, -1, -1, -1, -1
-	s.add(&rulefile.Rule{ID: id, Wazuh: &w})
-	s.all[len(s.all)-1].builtin = true
-}
-
 // add takes up one declaration.
-func (s *set) add(d *rulefile.Rule) {
+func (s *set) add(d *rulefile.Rule, builtin bool) {
 	id, err := strconv.Atoi(d.ID)
 	if err != nil {
 		return
@@ -117,7 +93,7 @@ func (s *set) add(d *rulefile.Rule) {
 		}
 		return
 	}
-	r := &rule{id: id, decl: d, decls: []*rulefile.Rule{d}, calls: calls}
+	r := &rule{id: id, decl: d, decls: []*rulefile.Rule{d}, builtin: builtin, calls: calls}
 	s.all = append(s.all, r)
 	s.byID[id] = r
 	if id < 10 {
@@ -125,7 +101,10 @@ func (s *set) add(d *rulefile.Rule) {
 	}
 	r.parents = s.parents(d)
 	for _, p := range r.parents {
-		i := sort.Search(len(p.children), func(i int) bool { return rank(p.children[i].decl) < rank(d) })
+		i := slices.IndexFunc(p.children, func(c *rule) bool { return rules.RankOf(c.decl) < rules.RankOf(d) })
+		if i < 0 {
+			i = len(p.children)
+		}
 		p.children = slices.Insert(p.children, i, r)
 	}
 }
@@ -144,17 +123,6 @@ func (s *set) overwrite(r *rule, d *rulefile.Rule, calls []call) {
 // keptBy39 tells whether 3.9 keeps the condition of a rule that is overwritten.
 func (c *call) keptBy39() bool { return !c.static || c.fn == "cdb" || c.value == "location" }
 
-// rank is what siblings are tried in falling order of: level 0 first.
-func rank(d *rulefile.Rule) int {
-	switch {
-	case d.Wazuh.Accuracy == 0:
-		return d.Level
-	case d.Level == 0:
-		return 9900
-	}
-	return d.Level * 100
-}
-
 func (s *set) root(category string) *rule {
 	for _, r := range s.all {
 		if r.id < 10 && r.category() == category {
@@ -164,50 +132,32 @@ func (s *set) root(category string) *rule {
 	return nil
 }
 
-func (r *rule) category() string {
-	if c := r.decl.Wazuh.Category; c != "" {
-		return c
-	}
-	return "syslog"
-}
+func (r *rule) category() string { return rules.CategoryOf(r.decl) }
 
 // parents finds the rules that a new one hangs below.
 func (s *set) parents(d *rulefile.Rule) (parents []*rule) {
-	w := d.Wazuh
-	sids, group := w.Parent.SID, w.Parent.Group
-	if c := w.Correlate; c != nil && len(sids) == 0 && group == "" {
-		if c.SID != 0 {
-			sids = []int{c.SID}
-		} else if w.Parent.Level == 0 {
-			group = c.Group
-		}
-	}
-	switch {
-	case len(sids) > 0:
-		for _, sid := range sids {
+	switch parent := rules.ParentOf(d.Wazuh); {
+	case len(parent.SID) > 0:
+		for _, sid := range parent.SID {
 			if p := s.byID[sid]; p != nil && !slices.Contains(parents, p) {
 				parents = append(parents, p)
 			}
 		}
-	case w.Parent.Level > 0:
+	case parent.Level > 0:
 		for _, p := range s.all {
-			if rank(p.decl) >= w.Parent.Level*100 {
+			if rules.RankOf(p.decl) >= parent.Level*100 {
 				parents = append(parents, p)
 			}
 		}
-	case group != "":
-		word := pattern.CompileGroupWord(group)
+	case parent.Group != "":
+		word := pattern.CompileGroupWord(parent.Group)
 		for _, p := range s.all {
 			if word.Match(p.decl.Wazuh.Groups.Value) {
 				parents = append(parents, p)
 			}
 		}
 	default:
-		category := w.Category
-		if category == "" {
-			category = "syslog"
-		}
-		if p := s.root(category); p != nil {
+		if p := s.root(rules.CategoryOf(d)); p != nil {
 			parents = append(parents, p)
 		}
 	}
