@@ -243,12 +243,7 @@ func (r *alertReader) data() []Datum {
 		case datumInt:
 			list[i].Value = r.int()
 		case datumFloat:
-			if len(r.b) < 8 {
-				r.fail()
-				return nil
-			}
-			list[i].Value = math.Float64frombits(binary.BigEndian.Uint64(r.b))
-			r.b = r.b[8:]
+			list[i].Value = math.Float64frombits(r.fixed())
 		default:
 			r.fail()
 			return nil

@@ -87,10 +87,16 @@ func (e *Evaluator) Retire(in *Input) ([]Alert, error) {
 	return e.out, err
 }
 
-// Forget ends the active onsets of an agent that is forgotten, as Retire does.
+// Forget ends the active onsets of an agent that is forgotten, as Retire does,
+// and drops the messages of it that check_diff compares with.
 func (e *Evaluator) Forget(in *Input, agent string) ([]Alert, error) {
 	clear(e.out)
 	var err error
+	if e.wazuh != nil {
+		if err = e.wazuh.mem.forget(agent); err != nil {
+			return nil, err
+		}
+	}
 	e.out, err = e.stateful.forget(in, agent, e.out[:0])
 	return e.out, err
 }

@@ -121,7 +121,7 @@ func (h *history) evict(now int64) {
 	h.events = h.events[n:]
 }
 
-// Events are written as: fingerprint of the rule, rule id, time, mark, agent,
+// Events are written as: format byte, fingerprint of the rule, rule id, time, mark, agent,
 // message, and the fields that they have, by name.
 
 func (h *history) flush() error {
@@ -146,7 +146,7 @@ func (h *history) flush() error {
 		return nil
 	}
 	h.moved = false
-	h.value = binary.AppendUvarint(binary.AppendUvarint(h.value[:0], h.first), h.next)
+	h.value = binary.AppendUvarint(binary.AppendUvarint(append(h.value[:0], memoryFormat), h.first), h.next)
 	return h.memory.mem.Set([]byte{memoryWazuh, memorySeq}, h.value)
 }
 
@@ -157,7 +157,7 @@ func (h *history) key(seq uint64) []byte {
 }
 
 func (h *history) encode(e *remembered) []byte {
-	v := binary.BigEndian.AppendUint64(h.value[:0], e.rule.fingerprint)
+	v := binary.BigEndian.AppendUint64(append(h.value[:0], memoryFormat), e.rule.fingerprint)
 	text := func(s string) {
 		v = binary.AppendUvarint(v, uint64(len(s)))
 		v = append(v, s...)
@@ -186,17 +186,24 @@ func (h *history) load() error {
 		return err
 	}
 	if ok {
-		d := byteReader{b: value}
+		d, err := openRecord(value)
+		if err != nil {
+			return err
+		}
 		if h.first, h.next = d.uint(), d.uint(); d.bad {
 			return errMemory
 		}
 	}
 	for key, value := range mem.Scan([]byte{memoryWazuh, memoryHistory}) {
-		if len(key) != 10 || len(value) < 8 {
+		d, err := openRecord(value)
+		if err != nil {
+			return err
+		}
+		if len(key) != 10 {
 			return errMemory
 		}
 		e := &remembered{seq: binary.BigEndian.Uint64(key[2:]), values: make([]trackedValue, len(h.set.tracked)), written: true}
-		d := byteReader{b: value[8:]}
+		fingerprint := d.fixed()
 		e.rule = h.set.byID[int(d.uint())]
 		e.time, e.mark, e.agent, e.log = d.int(), int(d.uint()), d.string(), d.string()
 		for len(d.b) > 0 {
@@ -210,7 +217,7 @@ func (h *history) load() error {
 		if d.bad {
 			return errMemory
 		}
-		if e.rule == nil || e.rule.fingerprint != binary.BigEndian.Uint64(value) || h.set.maxAge < 0 || e.seq < h.first {
+		if e.rule == nil || e.rule.fingerprint != fingerprint || h.set.maxAge < 0 || e.seq < h.first {
 			h.removed = append(h.removed, e.seq)
 			continue
 		}

@@ -102,27 +102,14 @@ func DecodeActive(key, value []byte) (ActiveOnset, error) {
 		return a, errActive
 	}
 	a.Agent, a.Table, a.Item = string(agent), syscollector.Table(rest[0]), binary.BigEndian.Uint64(rest[1:])
-	value = value[1:]
-	var n int
-	if a.Began, n = binary.Varint(value); n <= 0 {
+	r := byteReader{b: value[1:]}
+	a.Began, a.Level, a.Resolve = r.int(), int(r.uint()), r.byte() == 1
+	a.Key = []byte(r.string())
+	for _, s := range []*string{&a.Rule, &a.Description, &a.AgentName, &a.AgentIP} {
+		*s = r.string()
+	}
+	if r.bad || len(r.b) > 0 {
 		return a, errActive
 	}
-	value = value[n:]
-	level, n := binary.Uvarint(value)
-	if n <= 0 || len(value) <= n {
-		return a, errActive
-	}
-	a.Level, a.Resolve = int(level), value[n] == 1
-	value = value[n+1:]
-	var item string
-	for _, s := range []*string{&item, &a.Rule, &a.Description, &a.AgentName, &a.AgentIP} {
-		size, n := binary.Uvarint(value)
-		if n <= 0 || size > uint64(len(value)-n) {
-			return a, errActive
-		}
-		*s = string(value[n : n+int(size)])
-		value = value[n+int(size):]
-	}
-	a.Key = []byte(item)
 	return a, nil
 }

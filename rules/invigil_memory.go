@@ -20,7 +20,6 @@ const (
 	memoryStateful = 's'
 	memoryWindow   = 'c'
 	memoryQuiet    = 'q'
-	memoryFormat   = 1
 
 	// keepCount is how long after a quiet time the number held back is kept
 	// for the next alert.
@@ -89,14 +88,18 @@ func (m *statefulMemory) counted(r *statefulRule, s *whenScope, now int64) (bool
 	}
 	m.value = append(m.value[:0], memoryFormat)
 	if ok {
-		if len(old)%16 != 1 || old[0] != memoryFormat {
-			return false, errMemory
+		d, err := openRecord(old)
+		if err != nil {
+			return false, err
 		}
-		for e := old[1:]; len(e) > 0; e = e[16:] {
-			at, seen := int64(binary.BigEndian.Uint64(e)), binary.BigEndian.Uint64(e[8:])
-			if now-at < w.within && (w.distinct == nil || seen != value) {
-				m.value = append(m.value, e[:16]...)
+		for len(d.b) > 0 {
+			entry := d.b
+			if at, seen := int64(d.fixed()), d.fixed(); !d.bad && now-at < w.within && (w.distinct == nil || seen != value) {
+				m.value = append(m.value, entry[:16]...)
 			}
+		}
+		if d.bad {
+			return false, errMemory
 		}
 	}
 	if len(m.value)/16+1 >= w.count {
@@ -141,14 +144,14 @@ func (m *statefulMemory) quietNow(r *statefulRule, s *whenScope, now int64) (hel
 }
 
 func quietRecord(v []byte) (begin int64, count uint64, err error) {
-	if len(v) < 10 || v[0] != memoryFormat {
+	d, err := openRecord(v)
+	if err != nil {
+		return 0, 0, err
+	}
+	if begin, count = int64(d.fixed()), d.uint(); d.bad {
 		return 0, 0, errMemory
 	}
-	count, n := binary.Uvarint(v[9:])
-	if n <= 0 {
-		return 0, 0, errMemory
-	}
-	return int64(binary.BigEndian.Uint64(v[1:])), count, nil
+	return begin, count, nil
 }
 
 // prune deletes the records that mean nothing any more. It changes no verdict,
@@ -176,18 +179,22 @@ func (m *statefulMemory) prune(set *statefulSet, now int64) error {
 	return nil
 }
 
+// isOver tells whether a record of a rule means the same as none. One that
+// cannot be read is left to who reads it.
 func (m *statefulMemory) isOver(r *statefulRule, kind byte, value []byte, now int64) bool {
-	if kind == memoryQuiet && r.quiet != nil {
+	switch {
+	case kind == memoryQuiet && r.quiet != nil:
 		begin, _, err := quietRecord(value)
 		return err == nil && now-begin >= r.quiet.lasts+keepCount
+	case kind != memoryWindow || r.window == nil:
+		return true
 	}
-	if kind != memoryWindow || r.window == nil || len(value)%16 != 1 {
-		return r.window == nil
-	}
-	for e := value[1:]; len(e) > 0; e = e[16:] {
-		if now-int64(binary.BigEndian.Uint64(e)) < r.window.within {
+	d, err := openRecord(value)
+	for err == nil && len(d.b) > 0 {
+		at := int64(d.fixed())
+		if d.fixed(); d.bad || now-at < r.window.within {
 			return false
 		}
 	}
-	return true
+	return err == nil
 }

@@ -291,7 +291,7 @@ func (w *wazuhEval) ignoredBy(final, above *wazuhRule, state *ruleState) *wazuhR
 func (w *wazuhEval) alert(r *wazuhRule, fired uint64, log string) Alert {
 	ev := w.ev
 	a := Alert{
-		Time: ev.Time, Origin: w.in.Origin, Rule: r.alert, Agent: cloneAgent(&ev.Agent), Manager: w.opts.Manager,
+		Time: ev.Time, Origin: w.in.Origin, Rule: r.alert, Agent: keepAgent(&ev.Agent, ev.Agent.ID), Manager: w.opts.Manager,
 		Location: strings.Clone(ev.Location), FullLog: log, NoFullLog: r.noFullLog, Decoder: inventoryDecoder,
 	}
 	a.Origin.Topic = strings.Clone(a.Origin.Topic)
@@ -315,17 +315,6 @@ func (w *wazuhEval) alert(r *wazuhRule, fired uint64, log string) Alert {
 		a.Data = append(a.Data, Datum{strings.Clone(name), strings.Clone(value)})
 	}
 	return a
-}
-
-func cloneAgent(a *syscollector.Agent) syscollector.Agent {
-	c := syscollector.Agent{ID: strings.Clone(a.ID), Name: strings.Clone(a.Name), IP: strings.Clone(a.IP)}
-	for _, g := range a.Groups {
-		c.Groups = append(c.Groups, strings.Clone(g))
-	}
-	for _, l := range a.Labels {
-		c.Labels = append(c.Labels, syscollector.Label{Key: strings.Clone(l.Key), Value: strings.Clone(l.Value)})
-	}
-	return c
 }
 
 // selected joins the values of the fields that the event has, for ignore and

@@ -3,20 +3,21 @@ package rules
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"slices"
 )
 
 // Rule memory of the wazuh dialect. Every key begins with memoryWazuh and one
-// of the kinds; numbers in keys are big-endian, so that order is kept.
+// of the kinds, every value with the format byte; numbers in keys are
+// big-endian, so that order is kept.
 //
 //	w r <rule id, 4>             counters of a rule: ruleState
 //	w h <sequence number, 8>     an event that correlations may look at: remembered
 //	w q                          first and next sequence number
 //	w d <rule id, 4> <agent>     the last message that a check_diff rule saw
-//	w i <hash, 16>               a line that <ignore> stored
+//	w i <hash, 16>               a line that <ignore> stored: its number
+//	w j <number, 8>              the same by number: the hash
 //
-// Records of a rule begin with the fingerprint of its declaration: those of
+// Records of a rule go on with the fingerprint of its declaration: those of
 // another declaration are dropped.
 const (
 	memoryWazuh   = 'w'
@@ -25,10 +26,12 @@ const (
 	memorySeq     = 'q'
 	memoryText    = 'd'
 	memoryLine    = 'i'
+	memoryLineNo  = 'j'
 )
 
-// errMemory tells that a record cannot be read.
-var errMemory = errors.New("rule memory is damaged: restore the state from a snapshot or its changelog")
+// maxLines bounds the lines that <ignore> stored: the oldest make room. The
+// original's file of them grows without end.
+const maxLines = 1 << 16
 
 // wazuhMemory is the part of rule memory that is kept per rule. What changed is
 // written by flush.
@@ -38,8 +41,10 @@ type wazuhMemory struct {
 	states []ruleState // by slot
 	dirty  []*wazuhRule
 	stale  [][]byte // keys of rules that are gone
-	key    []byte
-	value  []byte
+	// The numbers of the lines that <ignore> stored: [firstLine, nextLine).
+	firstLine, nextLine uint64
+	key                 []byte
+	value               []byte
 }
 
 // ruleState is what a rule remembers.
@@ -54,22 +59,58 @@ type ruleState struct {
 func loadWazuhMemory(set *wazuhSet, mem Memory) (*wazuhMemory, error) {
 	m := &wazuhMemory{mem: mem, set: set, states: make([]ruleState, len(set.rules))}
 	for key, value := range mem.Scan([]byte{memoryWazuh, memoryRule}) {
-		if len(key) != 6 || len(value) < 8 {
-			return nil, errMemory
+		r, d, err := m.recordOf(key, value)
+		if err != nil {
+			return nil, err
 		}
-		r := set.byID[int(binary.BigEndian.Uint32(key[2:]))]
-		if r == nil || binary.BigEndian.Uint64(value) != r.fingerprint {
-			m.stale = append(m.stale, slices.Clone(key))
+		if r == nil {
 			continue
 		}
-		d := byteReader{b: value[8:]}
 		s := ruleState{fired: d.uint(), windowOpen: d.uint() != 0, windowStart: d.int(), firstAbove: int(d.uint())}
 		if d.bad {
 			return nil, errMemory
 		}
 		m.states[r.slot] = s
 	}
+	for key, value := range mem.Scan([]byte{memoryWazuh, memoryText}) {
+		if _, _, err := m.recordOf(key, value); err != nil {
+			return nil, err
+		}
+	}
+	for key, value := range mem.Scan([]byte{memoryWazuh, memoryLineNo}) {
+		if _, err := openRecord(value); err != nil {
+			return nil, err
+		}
+		if len(key) != 10 {
+			return nil, errMemory
+		}
+		n := binary.BigEndian.Uint64(key[2:])
+		if m.firstLine == m.nextLine {
+			m.firstLine = n
+		}
+		m.nextLine = n + 1
+	}
 	return m, nil
+}
+
+// recordOf returns the rule of a record, and the rest of the record behind the
+// fingerprint. A record whose rule is gone or another is to be dropped: the
+// rule is nil then.
+func (m *wazuhMemory) recordOf(key, value []byte) (*wazuhRule, byteReader, error) {
+	d, err := openRecord(value)
+	if err != nil {
+		return nil, d, err
+	}
+	fingerprint := d.fixed()
+	if len(key) < 6 || d.bad {
+		return nil, d, errMemory
+	}
+	r := m.set.byID[int(binary.BigEndian.Uint32(key[2:]))]
+	if r == nil || r.fingerprint != fingerprint || key[1] == memoryText && !r.checkDiff {
+		m.stale = append(m.stale, slices.Clone(key))
+		return nil, d, nil
+	}
+	return r, d, nil
 }
 
 // rule returns the state of a rule to be changed.
@@ -95,7 +136,7 @@ func (m *wazuhMemory) flush() error {
 		if s.windowOpen {
 			open = 1
 		}
-		v := binary.BigEndian.AppendUint64(m.value[:0], r.fingerprint)
+		v := binary.BigEndian.AppendUint64(append(m.value[:0], memoryFormat), r.fingerprint)
 		v = binary.AppendUvarint(v, s.fired)
 		v = binary.AppendUvarint(v, open)
 		v = binary.AppendVarint(v, s.windowStart)
@@ -123,14 +164,33 @@ func (m *wazuhMemory) swapText(r *wazuhRule, agent, text string) (before string,
 	if err != nil {
 		return "", false, err
 	}
-	if ok = ok && len(value) >= 8 && binary.BigEndian.Uint64(value) == r.fingerprint; ok {
-		before = string(value[8:])
+	if ok {
+		d, err := openRecord(value)
+		if err != nil {
+			return "", false, err
+		}
+		if ok = d.fixed() == r.fingerprint && !d.bad; ok {
+			before = string(d.b)
+		}
 	}
 	if ok && before == text {
 		return before, true, nil
 	}
-	m.value = append(binary.BigEndian.AppendUint64(m.value[:0], r.fingerprint), text...)
+	m.value = append(binary.BigEndian.AppendUint64(append(m.value[:0], memoryFormat), r.fingerprint), text...)
 	return before, ok, m.mem.Set(m.key, m.value)
+}
+
+// forget drops the messages of an agent that check_diff rules saw last.
+func (m *wazuhMemory) forget(agent string) error {
+	for _, r := range m.set.rules {
+		if !r.checkDiff {
+			continue
+		}
+		if err := m.mem.Delete(append(m.ruleKey(memoryText, r), agent...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *wazuhMemory) lineKey(line string) []byte {
@@ -140,14 +200,52 @@ func (m *wazuhMemory) lineKey(line string) []byte {
 }
 
 func (m *wazuhMemory) hasLine(line string) (bool, error) {
-	_, ok, err := m.mem.Get(m.lineKey(line))
+	value, ok, err := m.mem.Get(m.lineKey(line))
+	if ok {
+		_, err = openRecord(value)
+	}
 	return ok, err
 }
 
+// addLine stores a line, the oldest making room.
 func (m *wazuhMemory) addLine(line string) error {
-	key := m.lineKey(line)
-	if _, ok, err := m.mem.Get(key); ok || err != nil {
+	if ok, err := m.hasLine(line); ok || err != nil {
 		return err
 	}
-	return m.mem.Set(m.lineKey(line), []byte{1})
+	key := m.lineKey(line)
+	number := binary.BigEndian.AppendUint64([]byte{memoryFormat}, m.nextLine)
+	if err := m.mem.Set(key, number); err != nil {
+		return err
+	}
+	m.value = append(append(m.value[:0], memoryFormat), key[2:]...)
+	if err := m.mem.Set(m.numberKey(m.nextLine), m.value); err != nil {
+		return err
+	}
+	m.nextLine++
+	if m.nextLine-m.firstLine <= maxLines {
+		return nil
+	}
+	m.firstLine++
+	return m.dropLine(m.firstLine - 1)
+}
+
+func (m *wazuhMemory) dropLine(number uint64) error {
+	value, ok, err := m.mem.Get(m.numberKey(number))
+	if err != nil || !ok {
+		return err
+	}
+	d, err := openRecord(value)
+	if err != nil {
+		return err
+	}
+	key := append([]byte{memoryWazuh, memoryLine}, d.b...)
+	if err := m.mem.Delete(m.numberKey(number)); err != nil {
+		return err
+	}
+	return m.mem.Delete(key)
+}
+
+func (m *wazuhMemory) numberKey(number uint64) []byte {
+	m.key = binary.BigEndian.AppendUint64(append(m.key[:0], memoryWazuh, memoryLineNo), number)
+	return m.key
 }

@@ -34,6 +34,7 @@ type flow struct {
 //	events [at=N] [every=N]                                  a message a line; prints the alerts
 //	explain at=N                                             prints the rules tried
 //	memory                                                   prints the keys of rule memory
+//	forget agent=ID                                          forgets an agent
 func TestWazuhFlows(t *testing.T) {
 	datadriven.Walk(t, "testdata/wazuh", func(t *testing.T, path string) {
 		f := &flow{t: t}
@@ -54,6 +55,13 @@ func TestWazuhFlows(t *testing.T) {
 				return f.explain(d)
 			case "memory":
 				return f.memory()
+			case "forget":
+				agent := ""
+				d.ScanArgs(t, "agent", &agent)
+				if _, err := f.eval.Forget(&rules.Input{}, agent); err != nil {
+					t.Fatal(err)
+				}
+				return ""
 			}
 			d.Fatalf(t, "unknown command %s", d.Cmd)
 			return ""
