@@ -46,7 +46,7 @@ const rememberingRules = `dialect: wazuh-4.x
 rules:
   - {id: 100001, level: 5, parent: {sid: [221]}, description: counted, ignore_fields: [port.local_port]}
   - {id: 100002, level: 6, parent: {sid: [100001]}, description: again, correlate: {sid: 100001, frequency: 9}}
-  - {id: 100003, level: 7, parent: {sid: [221]}, description: differs, check_diff: true}
+  - {id: 100003, level: 7, parent: {sid: [221]}, description: differs, check_diff: true, when: 'osmatch("port.local_port", "^2$")'}
 `
 
 const rememberingStateful = `rules:
