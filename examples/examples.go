@@ -4,6 +4,7 @@
 //	rules/seed.xml   two Wazuh rules: a Docker interface that is up, an
 //	                 unexpected peer of the manager
 //	rules/seed.yml   the same two in the invigil dialect
+//	pack/            rules to switch on the first day, with their tests
 //	tests/           tests of both, for `invigil test`
 //	lists/           the CDB list that the second rule looks up
 //	events/          a small fleet's events as kcat -J prints them, and the two
@@ -15,5 +16,5 @@ import "embed"
 
 // Files are the example files by their paths in this directory.
 //
-//go:embed rules tests lists events invigil.yml
+//go:embed rules pack tests lists events invigil.yml
 var Files embed.FS
