@@ -54,7 +54,7 @@ type State struct {
 	Batch            Batch         `yaml:"batch"`
 	Outbox           int           `yaml:"outbox"`       // entries a partition may hold before reading stops
 	Cache            Size          `yaml:"cache"`        // block cache of the store
-	ForgetAfter      time.Duration `yaml:"forget_after"` // 0 = never
+	ForgetAfter      time.Duration `yaml:"forget_after"` // silence in stream time, to the hour; 0 = never
 }
 
 // Batch says when a batch is closed: at whichever comes first.

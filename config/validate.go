@@ -207,9 +207,6 @@ func (v *validator) state(s *State) {
 	if s.Changelog.History {
 		v.unsupported("state.changelog.history", "leave it out")
 	}
-	if s.ForgetAfter != 0 {
-		v.unsupported("state.forget_after", "leave it out")
-	}
 	if s.CommitInterval <= 0 {
 		v.errorf("state.commit_interval", "", "commit_interval must be longer than 0")
 	}

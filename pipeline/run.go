@@ -42,6 +42,10 @@ func (p *Pipeline) serve(ctx context.Context, r connectors.Reader) (err error) {
 		msgs, err := s.read(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
+			if err := s.process(ctx, nil); err != nil { // rules may be new though no message is
+				s.broken = true
+				return stopped(ctx, err)
+			}
 			return s.drain(ctx)
 		case ctx.Err() != nil:
 			return nil

@@ -89,6 +89,7 @@ func (w *worker) sweep(ctx context.Context, b *batch) error {
 			}
 		}
 	}
+	now.Rules = append(now.Rules, w.set.TunedOnsets()...)
 	slices.Sort(now.Rules)
 	for _, f := range had.Rules {
 		if _, kept := slices.BinarySearch(now.Rules, f); !kept {

@@ -76,7 +76,8 @@ func (v *View) changes(a *AgentInfo, t syscollector.Table, from, to int64) ([]*C
 	}
 	l := &v.s.layouts[t]
 	var all []*Change
-	added := make(map[string]*Change) // the last one of the same thing
+	added := make(map[string][]*Change) // by what makes them the same thing
+	var left []leaving
 	for i := range past {
 		if past[i].time > to {
 			break
@@ -89,23 +90,50 @@ func (v *View) changes(a *AgentInfo, t syscollector.Table, from, to int64) ([]*C
 			continue
 		}
 		c.Time = past[i].time
-		if l.siblings && c.Kind == syscollector.Added {
-			added[string(l.appendSame(nil, c.After))] = c
+		all = append(all, c)
+		if !l.siblings {
+			continue
 		}
-		if l.siblings && c.Kind == syscollector.Removed {
+		switch c.Kind {
+		case syscollector.Added:
+			same := string(l.appendSame(nil, c.After))
+			added[same] = append(added[same], c)
+		case syscollector.Removed:
 			h, _, _, err := splitRow(past[i].value)
 			if err != nil {
 				return nil, err
 			}
-			if next := added[string(l.appendSame(nil, c.Before))]; h.continued() && next != nil && next.Kind == syscollector.Added {
-				next.Kind, next.Before = syscollector.Modified, c.Before
-				next.Changed = l.differ(next.Before, next.After) &^ l.volatile
-				continue
+			if h.continued() {
+				left = append(left, leaving{c, string(l.appendSame(nil, c.Before))})
 			}
 		}
-		all = append(all, c)
 	}
+	for _, gone := range left {
+		if next := gone.successor(added[gone.same]); next != nil {
+			next.Kind, next.Before = syscollector.Modified, gone.Before
+			next.Changed = l.differ(next.Before, next.After) &^ l.volatile
+			gone.Kind = syscollector.Unchanged
+		}
+	}
+	all = slices.DeleteFunc(all, func(c *Change) bool { return c.Kind == syscollector.Unchanged })
 	return all, nil
+}
+
+// leaving is the removal of a row that another one continued.
+type leaving struct {
+	*Change
+	same string
+}
+
+// successor returns the row that went on for it: the last one that came before
+// it left and is the same thing.
+func (g *leaving) successor(added []*Change) *Change {
+	for _, c := range slices.Backward(added) {
+		if c.Kind == syscollector.Added && c.Time <= g.Time && !bytes.Equal(c.Key, g.Key) {
+			return c
+		}
+	}
+	return nil
 }
 
 // Diff yields in what an agent's table at the time to differs from the table

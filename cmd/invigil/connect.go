@@ -87,10 +87,13 @@ func (s *service) openSinks() ([]pipeline.Sink, error) {
 			return nil, err
 		}
 		s.sinks = append(s.sinks, sink)
-		out = append(out, pipeline.Sink{Name: "dead-letters:" + k.DeadLetters.Topic, Sink: sink, DeadLetters: true})
+		out = append(out, pipeline.Sink{Name: deadLetterSink(k.DeadLetters.Topic), Sink: sink, DeadLetters: true})
 	}
 	return out, nil
 }
+
+// deadLetterSink is the name of the sink of dead letters.
+func deadLetterSink(topic string) string { return "dead-letters:" + topic }
 
 func (s *service) openSink(c config.Sink) (sink connectors.Sink, format string, err error) {
 	switch {

@@ -77,7 +77,8 @@ func (a *app) root(started *bool) *cobra.Command {
 	}
 	root.AddCommand(
 		a.demoCommand(), a.runCommand(), a.evalCommand(), a.testCommand(), a.compareCommand(), a.lintCommand(), a.translateCommand(),
-		a.queryCommand(), a.listsCommand(), a.matchCommand(), a.fieldsCommand(), a.benchCommand(), a.versionCommand(),
+		a.checkCommand(), a.queryCommand(), a.historyCommand(), a.diffCommand(), a.importCommand(), a.agentsCommand(), a.snapshotCommand(),
+		a.deadLettersCommand(), a.listsCommand(), a.matchCommand(), a.fieldsCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	tellStart(root, started)
 	return root

@@ -47,23 +47,7 @@ type service struct {
 
 // open builds everything and starts nothing. close undoes it, also half way.
 func (s *service) open() error {
-	s.registry = prometheus.NewRegistry()
-	s.meter = newMeter(s.registry)
-	var err error
-	if s.zone, err = time.LoadLocation(s.cfg.Alerts.Timezone); err != nil {
-		return fmt.Errorf("alerts.timezone: %w", err)
-	}
-	store, err := state.Open(s.cfg.State.Dir, state.Options{
-		History:    s.cfg.State.History,
-		CacheBytes: int64(s.cfg.State.Cache),
-		Logger:     s.log,
-		Fatal:      s.fatal,
-	})
-	if err != nil {
-		return fmt.Errorf("open the state: %w", err)
-	}
-	s.store = store
-	set, err := s.load()
+	set, err := s.openStore()
 	if err != nil {
 		return err
 	}
@@ -77,29 +61,55 @@ func (s *service) open() error {
 	if err != nil {
 		return err
 	}
-	log, err := s.openChangelog()
-	if err != nil {
+	if err := s.openPipeline(set, append(sinks, s.also...)); err != nil {
 		return err
 	}
+	return s.listen()
+}
+
+// openStore opens the state and loads lists and rules.
+func (s *service) openStore() (*rules.Set, error) {
+	s.registry = prometheus.NewRegistry()
+	s.meter = newMeter(s.registry)
+	var err error
+	if s.zone, err = time.LoadLocation(s.cfg.Alerts.Timezone); err != nil {
+		return nil, fmt.Errorf("alerts.timezone: %w", err)
+	}
+	s.store, err = state.Open(s.cfg.State.Dir, state.Options{
+		History:    s.cfg.State.History,
+		CacheBytes: int64(s.cfg.State.Cache),
+		Logger:     s.log,
+		Fatal:      s.fatal,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the state: %w", err)
+	}
+	return s.load()
+}
+
+// openPipeline builds the pipeline over the state, with its changelog.
+func (s *service) openPipeline(set *rules.Set, sinks []pipeline.Sink) error {
 	o := pipeline.Options{
-		Store: store, Rules: set, Sinks: append(sinks, s.also...),
+		Store: s.store, Rules: set, Sinks: sinks,
 		Decoder: syscollector.Options{
 			Compat: s.compat(), Agents: s.cfg.Agents, DefaultAgent: s.cfg.DefaultAgent,
 			Manager: s.cfg.Alerts.Manager, Zone: s.zone,
 		},
 		BatchEvents: s.cfg.State.Batch.Events, BatchBytes: int(s.cfg.State.Batch.Bytes),
-		Outbox: s.cfg.State.Outbox, CommitInterval: s.cfg.State.CommitInterval,
+		Outbox: s.cfg.State.Outbox, CommitInterval: s.cfg.State.CommitInterval, ForgetAfter: s.cfg.State.ForgetAfter,
 		Observe: s.observe,
 		Logger:  s.log, Registerer: s.registry,
+	}
+	log, err := s.openChangelog()
+	if err != nil {
+		return err
 	}
 	if log != nil {
 		s.changelog = log
 		o.Changelog = changelog{log}
 	}
-	if s.pipeline, err = pipeline.New(o); err != nil {
-		return err
-	}
-	return s.listen()
+	s.pipeline, err = pipeline.New(o)
+	return err
 }
 
 // observe takes a committed batch.

@@ -175,22 +175,5 @@ func (a *api) history(r *request) error {
 
 // change adds a change.
 func (l *list) change(q *query.Query, c *query.Change) error {
-	return l.item(func(b []byte) ([]byte, error) {
-		b = fmt.Appendf(b, `{"time":%q,"change":%q`, stamp(c.Time), c.Kind)
-		if names := c.Columns(); len(names) > 0 {
-			var err error
-			if b, err = appendValue(append(b, `,"changed":`...), names); err != nil {
-				return b, err
-			}
-		}
-		if c.Before != nil {
-			b = append(b, `,"before":`...)
-			b = query.AppendJSON(b, q.Columns(), &query.Row{Agent: c.Agent, Row: c.Before})
-		}
-		if c.After != nil {
-			b = append(b, `,"after":`...)
-			b = query.AppendJSON(b, q.Columns(), &query.Row{Agent: c.Agent, Row: c.After})
-		}
-		return append(b, '}'), nil
-	})
+	return l.item(func(b []byte) ([]byte, error) { return query.AppendChange(b, q.Columns(), c), nil })
 }
