@@ -43,13 +43,37 @@ func (e *Evaluator) Eval(in *Input) ([]Alert, error) {
 	clear(e.out)
 	e.out = e.out[:0]
 	var err error
+	e.stateful.verdict = [2]uint64{}
 	if e.wazuh != nil && in.Event != nil && in.Event.Visible {
 		if e.out, err = e.wazuh.eval(in, e.out); err != nil {
+			return nil, err
+		}
+		if e.out, err = e.tune(in, e.out); err != nil {
 			return nil, err
 		}
 	}
 	e.out, err = e.stateful.eval(in, e.out)
 	return e.out, err
+}
+
+// tune takes the verdict through what tunings ask of its rules.
+func (e *Evaluator) tune(in *Input, out []Alert) ([]Alert, error) {
+	for i, r := range []*wazuhRule{e.wazuh.final, e.wazuh.alerted} {
+		if r != nil && r.tuned != nil && !r.tuned.every {
+			e.stateful.verdict[i] = r.tuned.fingerprint
+		}
+	}
+	r := e.wazuh.alerted
+	if r == nil || r.tuned == nil {
+		return out, nil
+	}
+	count := &e.wazuh.counts[r.slot]
+	due, err := e.stateful.due(in, r.tuned, &out[len(out)-1], count)
+	if err != nil || due {
+		return out, err
+	}
+	count.Alerts--
+	return out[:len(out)-1], nil
 }
 
 // Flush writes what changed in rule memory since the last Flush: call it

@@ -13,6 +13,15 @@ type Input struct {
 	Trace      *Trace // nil = no explanation wanted
 }
 
+// row returns the delta of the row that the message is about, nil if there is
+// none.
+func (in *Input) row() *syscollector.Delta {
+	if in.Event == nil || len(in.Deltas) == 0 || in.Deltas[0].Synthetic {
+		return nil
+	}
+	return &in.Deltas[0]
+}
+
 // Trace receives what Eval did, rule by rule in the order tried.
 type Trace struct {
 	// Rule is called for each rule tried: reason is "" when it matched, else

@@ -108,9 +108,8 @@ func (e *statefulEval) agentRule(r *statefulRule, number int32, agent string) er
 			onset = e.onset(r, &d) // counted: it stands, though it is nothing to see
 		}
 		onset.Item = 0
-		e.key, e.value = onset.appendKey(e.key[:0]), onset.appendValue(e.value[:0])
-		if err := e.active.Set(e.key, e.value); err != nil {
-			return fmt.Errorf("write active onset of rule %s: %w", r.id, err)
+		if err := e.write(&onset); err != nil {
+			return err
 		}
 	case active && !holds:
 		e.key = a.appendKey(e.key[:0])

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 
@@ -26,7 +25,8 @@ type statefulEval struct {
 	counts []RuleCounters // by place in the set
 
 	found   candidateSet
-	holds   []bool // by place in the set: true on the row at hand
+	holds   []bool    // by place in the set: true on the row at hand
+	verdict [2]uint64 // onsets of tuned wazuh rules that the message at hand ended at
 	touched []int32
 	agent   syscollector.Agent
 	in      *Input
@@ -50,7 +50,7 @@ func newStatefulEval(s *Set, mem, active Memory) (*statefulEval, error) {
 func (e *statefulEval) swap(s *Set) error {
 	e.set = s.invigil
 	if e.set == nil {
-		e.set = newStatefulSet(nil, s.opts)
+		e.set = newStatefulSet(nil, nil, s.opts)
 	}
 	e.counts = make([]RuleCounters, len(e.set.rules))
 	e.holds = make([]bool, len(e.set.rules))
@@ -184,16 +184,11 @@ func (e *statefulEval) rule(r *statefulRule, number int32, d *syscollector.Delta
 	if d.Change == syscollector.Removed {
 		return nil // there is no item left on which it could stand
 	}
-	d.Active = append(slices.Clip(d.Active), r.fingerprint)
-	slices.Sort(d.Active)
+	stand(d, r)
 	if r.window != nil {
 		return nil // counted, not shown: one onset alone is nothing to see
 	}
-	e.key, e.value = onset.appendKey(e.key[:0]), onset.appendValue(e.value[:0])
-	if err := e.active.Set(e.key, e.value); err != nil {
-		return fmt.Errorf("write active onset of rule %s: %w", r.id, err)
-	}
-	return nil
+	return e.write(&onset)
 }
 
 // begun takes a match (every) or an onset through correlate and suppress to

@@ -41,6 +41,11 @@ type quiet struct {
 	by    []*whenName
 }
 
+// define returns the definition of a rule that is otherwise defined as given.
+func (q *quiet) define(definition uint64) uint64 {
+	return fingerprintOf(fmt.Sprint(definition), fmt.Sprint(q.lasts), namesOf(q.by))
+}
+
 // statefulMemory reads and writes what rules remember beside their onsets.
 type statefulMemory struct {
 	mem    Memory

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"invigil/pipeline/syscollector"
 )
@@ -56,13 +57,28 @@ func (e *statefulEval) onset(r *statefulRule, d *syscollector.Delta) ActiveOnset
 	return a
 }
 
+// stand notes on a row that the rule's onset stands on it.
+func stand(d *syscollector.Delta, r *statefulRule) {
+	d.Active = append(slices.Clip(d.Active), r.fingerprint)
+	slices.Sort(d.Active)
+}
+
+// write puts an onset into the index.
+func (e *statefulEval) write(a *ActiveOnset) error {
+	e.key, e.value = a.appendKey(e.key[:0]), a.appendValue(e.value[:0])
+	if err := e.active.Set(e.key, e.value); err != nil {
+		return fmt.Errorf("write active onset of rule %s: %w", a.Rule, err)
+	}
+	return nil
+}
+
 // endOnsets ends the onsets of the row that are over: the condition was looked
 // at and does not hold, the row is gone, or the set has no such rule any more.
 func (e *statefulEval) endOnsets(d *syscollector.Delta) error {
 	stays := func(fp uint64) (number int32, stay bool) {
 		number, known := e.set.onsets[fp]
 		if !known {
-			return -1, false
+			return -1, e.verdictStays(fp, d)
 		}
 		if d.Change == syscollector.Removed {
 			return number, false
@@ -150,7 +166,7 @@ func (e *statefulEval) goneReason(id string) string {
 // The rows lose the fingerprints when they are next evaluated.
 func (e *statefulEval) retire(in *Input, out []Alert) ([]Alert, error) {
 	return e.endWhere(in, out, func(a *ActiveOnset) string {
-		if _, ok := e.set.onsets[a.Fingerprint]; ok {
+		if e.set.has(a.Fingerprint) {
 			return ""
 		}
 		return e.goneReason(a.Rule)

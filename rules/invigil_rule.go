@@ -88,8 +88,8 @@ func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diag
 	if w := rule.window; w != nil {
 		rule.definition = fingerprintOf(fmt.Sprint(rule.definition), fmt.Sprint(w.count, w.within), namesOf(w.by), decl.Correlate.Distinct)
 	}
-	if q := rule.quiet; q != nil {
-		rule.definition = fingerprintOf(fmt.Sprint(rule.definition), fmt.Sprint(q.lasts), namesOf(q.by))
+	if rule.quiet != nil {
+		rule.definition = rule.quiet.define(rule.definition)
 	}
 	return rule, diags
 }

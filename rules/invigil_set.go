@@ -10,6 +10,7 @@ type statefulSet struct {
 	// onsets finds an onset rule by its fingerprint, ids a rule by its id.
 	onsets map[uint64]int32
 	ids    map[string]struct{}
+	tuned  map[uint64]*statefulRule // rules of the wazuh dialect with onsets, by fingerprint
 	agents []int32 // rules about whole agents
 	// definitions finds the rules with a memory by what their records begin
 	// with; remembers tells whether there are any.
@@ -26,12 +27,20 @@ type tableRules struct {
 	volatile bool // some rule reads a volatile column
 }
 
-// newStatefulSet puts compiled rules together.
-func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
+// newStatefulSet puts compiled rules together, and what tunings ask of rules of
+// the wazuh dialect.
+func newStatefulSet(rules, tuned []*statefulRule, o Options) *statefulSet {
 	ss := &statefulSet{
-		rules: rules, opts: o,
+		rules: rules, opts: o, tuned: make(map[uint64]*statefulRule),
 		onsets: make(map[uint64]int32), ids: make(map[string]struct{}, len(rules)),
 		definitions: make(map[uint64]*statefulRule),
+	}
+	for _, r := range tuned {
+		ss.ids[r.id] = struct{}{}
+		ss.remember(r)
+		if !r.every {
+			ss.tuned[r.fingerprint] = r
+		}
 	}
 	for i, r := range rules {
 		if r.table == syscollector.NoTable {
@@ -40,10 +49,7 @@ func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
 			ss.add(r, int32(i))
 		}
 		ss.ids[r.id] = struct{}{}
-		if r.window != nil || r.quiet != nil {
-			ss.definitions[r.definition] = r
-			ss.remembers = true
-		}
+		ss.remember(r)
 		if !r.every {
 			ss.onsets[r.fingerprint] = int32(i)
 		}
@@ -59,6 +65,20 @@ func newStatefulSet(rules []*statefulRule, o Options) *statefulSet {
 		t.index = newWhenIndex(whens)
 	}
 	return ss
+}
+
+// remember notes a rule that has a memory beside its onsets.
+func (ss *statefulSet) remember(r *statefulRule) {
+	if r.window != nil || r.quiet != nil {
+		ss.definitions[r.definition] = r
+		ss.remembers = true
+	}
+}
+
+// has reports whether an onset's rule is in the set as it was.
+func (ss *statefulSet) has(fingerprint uint64) bool {
+	_, known := ss.onsets[fingerprint]
+	return known || ss.tuned[fingerprint] != nil
 }
 
 func (ss *statefulSet) add(r *statefulRule, number int32) {

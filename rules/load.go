@@ -264,7 +264,7 @@ func (l *loader) loadStateful(files []*rulefile.File) {
 			infos = append(infos, info)
 		}
 	}
-	l.set.invigil = newStatefulSet(l.set.stateful, l.set.opts)
+	l.set.invigil = newStatefulSet(l.set.stateful, l.tunedWazuh(), l.set.opts)
 	unindexed := map[string]bool{}
 	for _, r := range l.set.invigil.unindexed() {
 		unindexed[r.id] = true

@@ -1,6 +1,9 @@
 package rules
 
 import (
+	"maps"
+	"slices"
+
 	"invigil/config/source"
 	"invigil/pipeline/syscollector"
 	"invigil/rules/rulefile"
@@ -99,7 +102,11 @@ type Onset struct {
 	Lists       []string
 }
 
-// Onsets returns the set's onset rules, in load order.
+// TunedOnsets returns the fingerprints of the rules of the wazuh dialect that a
+// tuning gave onsets. They stand on messages: stored inventory begins none.
+func (s *Set) TunedOnsets() []uint64 { return slices.Sorted(maps.Keys(s.invigil.tuned)) }
+
+// Onsets returns the onset rules of the invigil dialect, in load order.
 func (s *Set) Onsets() []Onset {
 	var all []Onset
 	for _, r := range s.stateful {

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"invigil/config/source"
+	"invigil/pipeline/syscollector"
 	"invigil/rules/rulefile"
 )
 
 // tuning is what the tune entries of all files say of one rule; the last one
 // to set a member wins.
 type tuning struct {
-	pos      source.Position // of the last entry
+	pos      source.Position // of the entry that suppress is from
 	alert    string
 	level    *int
 	disabled bool
@@ -47,7 +48,6 @@ func (t *tunings) of(id string) (result tuning) {
 		if !found {
 			continue
 		}
-		result.pos = tune.Pos
 		if tune.Alert != "" {
 			result.alert = tune.Alert
 		}
@@ -58,7 +58,7 @@ func (t *tunings) of(id string) (result tuning) {
 			result.disabled = *tune.Disabled
 		}
 		if tune.Suppress != nil {
-			result.suppress = tune.Suppress
+			result.suppress, result.pos = tune.Suppress, tune.Pos
 		}
 	}
 	return result
@@ -122,12 +122,6 @@ func matchID(pattern, id string) bool {
 // overwritten rule does.
 func (b *treeBuilder) tune(r *wazuhRule, t tuning) {
 	r.tune = t
-	if t.alert == "onset" {
-		b.unsupported(t, "tune: alert: onset on a wazuh rule")
-	}
-	if t.suppress != nil {
-		b.unsupported(t, "tune: suppress on a wazuh rule")
-	}
 	if t.level != nil {
 		r.level = *t.level
 		frequency := r.alert.Frequency
@@ -139,10 +133,85 @@ func (b *treeBuilder) tune(r *wazuhRule, t tuning) {
 	}
 }
 
-// unsupported reports what a tuning asks for in vain, once an entry.
-func (b *treeBuilder) unsupported(t tuning, construct string) {
-	if slices.ContainsFunc(b.ds, func(d source.Diagnostic) bool { return d.Pos == t.pos && d.Construct == construct }) {
-		return
+// tunedWazuh compiles what tunings ask of rules of the tree beside their level:
+// what a rule of the invigil dialect does with an alert that its condition
+// makes.
+func (l *loader) tunedWazuh() (tuned []*statefulRule) {
+	if l.set.wazuh == nil {
+		return nil
 	}
-	b.ds = append(b.ds, source.Diagnostic{Pos: t.pos, Message: construct + ": not supported yet", Construct: construct})
+	said := map[source.Diagnostic]bool{}
+	for _, r := range l.set.wazuh.rules {
+		t := r.tune
+		if t.disabled || t.alert != "onset" && t.suppress == nil {
+			continue
+		}
+		decl := &rulefile.Rule{Pos: t.pos, Level: r.level, Invigil: &rulefile.Stateful{Suppress: t.suppress}}
+		rule := &statefulRule{decl: decl, id: r.name, level: r.level, every: t.alert != "onset"}
+		_, ds := rule.compileMemory(decl)
+		for _, d := range ds { // once an entry, however many rules it tunes
+			if !said[d] {
+				said[d] = true
+				l.ds = append(l.ds, d)
+			}
+		}
+		rule.fingerprint = fingerprintOf("tune", fmt.Sprint(r.fingerprint))
+		rule.definition = rule.fingerprint
+		if rule.quiet != nil {
+			rule.definition = rule.quiet.define(rule.fingerprint)
+		}
+		r.tuned = rule
+		tuned = append(tuned, rule)
+	}
+	return tuned
+}
+
+// due takes the alert of a tuned rule through onset and suppress, and reports
+// whether it is to be given. The item of an onset is the row of the message;
+// without one, each verdict is one.
+func (e *statefulEval) due(in *Input, r *statefulRule, a *Alert, count *RuleCounters) (bool, error) {
+	e.begin(in, nil)
+	defer func() { e.in = nil }()
+	d := in.row()
+	s := &e.run.scope
+	s.row, s.before, s.change, s.changed, s.table = &e.none, &e.none, syscollector.Unchanged, 0, syscollector.NoTable
+	if d != nil {
+		s.row, s.before, s.change, s.changed, s.table = d.After, d.Before, d.Change, d.Changed, d.Table
+	}
+	if !r.every && d != nil && slices.Contains(d.Active, r.fingerprint) {
+		return false, nil
+	}
+	held := false
+	if r.quiet != nil {
+		var before int
+		var err error
+		if held, before, err = e.memory.quietNow(r, s, in.StreamTime); err != nil {
+			return false, err
+		}
+		if before > 0 {
+			a.Extras = &Extras{Suppressed: before}
+		}
+	}
+	if held {
+		count.Suppressed++
+	}
+	if r.every || d == nil || d.Change == syscollector.Removed {
+		return !held, nil
+	}
+	stand(d, r)
+	onset := e.onset(r, d)
+	onset.Description = a.Rule.Description
+	return !held, e.write(&onset)
+}
+
+// verdictStays reports whether the onset of a tuned rule of the wazuh dialect
+// goes on: what the tree did not see changes nothing.
+func (e *statefulEval) verdictStays(fp uint64, d *syscollector.Delta) bool {
+	switch {
+	case e.set.tuned[fp] == nil, d.Change == syscollector.Removed:
+		return false
+	case d != e.in.row() || !e.in.Event.Visible:
+		return true
+	}
+	return slices.Contains(e.verdict[:], fp)
 }

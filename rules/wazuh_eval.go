@@ -24,9 +24,11 @@ type wazuhEval struct {
 	// The event in hand.
 	in      *Input
 	ev      *syscollector.Event
-	now     int64    // stream time in whole seconds
-	texts   []string // previous_output so far, newest first
-	mark    int      // level that a correlation marked the event with
+	now     int64      // stream time in whole seconds
+	texts   []string   // previous_output so far, newest first
+	final   *wazuhRule // that the event ended at, nil = none
+	alerted *wazuhRule // whose alert was made, nil = none
+	mark    int        // level that a correlation marked the event with
 	values  []trackedValue
 	known   bool // values are those of this event
 	minute  int  // local minute of the day, -1 = not known yet
@@ -75,7 +77,7 @@ func (w *wazuhEval) eval(in *Input, out []Alert) ([]Alert, error) {
 	w.in, w.ev = in, in.Event
 	w.now = floorSeconds(in.StreamTime)
 	w.texts, w.mark, w.known, w.minute, w.before, w.err = w.texts[:0], 0, false, -1, "", nil
-	w.candidates, w.tries = w.candidates[:0], 0
+	w.candidates, w.tries, w.final, w.alerted = w.candidates[:0], 0, nil, nil
 	if w.stamp++; w.stamp == 1<<31 {
 		clear(w.memo)
 		clear(w.failed)
@@ -84,6 +86,7 @@ func (w *wazuhEval) eval(in *Input, out []Alert) ([]Alert, error) {
 	for _, root := range w.set.roots {
 		final, above := w.try(root)
 		if final != nil {
+			w.final = final
 			out = w.settle(final, above, out)
 			break
 		}
@@ -271,6 +274,7 @@ func (w *wazuhEval) settle(final, above *wazuhRule, out []Alert) []Alert {
 	log := ""
 	if alerts {
 		log = strings.Clone(w.ev.Log)
+		w.alerted = rule
 		w.counts[rule.slot].Alerts++
 		out = append(out, w.alert(rule, fired, log))
 	}
@@ -297,8 +301,8 @@ func (w *wazuhEval) alert(r *wazuhRule, fired uint64, log string) Alert {
 	a.Origin.Topic = strings.Clone(a.Origin.Topic)
 	var table syscollector.Table
 	var key []byte
-	if len(w.in.Deltas) > 0 && !w.in.Deltas[0].Synthetic { // the message's own row
-		table, key = w.in.Deltas[0].Table, w.in.Deltas[0].Key
+	if d := w.in.row(); d != nil {
+		table, key = d.Table, d.Key
 	}
 	a.Hash = alertHash(&a.Origin, r.name, ev.Agent.ID, table, key, "")
 	a.Rule.Description = strings.Clone(r.description.expand(ev))

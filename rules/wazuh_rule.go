@@ -66,6 +66,7 @@ type wazuhRule struct {
 	builtin     bool
 	crowded     bool // a parent has an index
 	tune        tuning
+	tuned       *statefulRule // what alert and suppress of a tuning ask, nil = nothing
 }
 
 // correlation is what a contextual rule asks of earlier events.
