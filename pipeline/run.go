@@ -248,6 +248,9 @@ func (s *server) stop() error {
 	s.stopDelivery()
 	s.delivering.Wait()
 	if !s.broken {
+		for _, w := range s.workers {
+			w.state.Flush()
+		}
 		errs = append(errs, s.checkpoint(grace, true))
 	}
 	for _, w := range s.workers {

@@ -35,7 +35,7 @@ const seenInterval = 60_000
 // agentState is an agent's record as its partition holds it.
 type agentState struct {
 	AgentInfo
-	lastEnd [syscollector.NumTables]int64 // id of the scan that ended last, if ended
+	tables  [syscollector.NumTables]tableState
 	marks   *[syscollector.NumTables]markSet
 	trimmed *[syscollector.NumTables]int64 // stream time of the last trim of history
 	marked  bool                           // on the partition's list of agents with marks
@@ -148,9 +148,9 @@ func (a *agentState) append(b []byte) []byte {
 	b = binary.AppendVarint(b, a.LastSeen)
 	b = binary.AppendUvarint(b, uint64(a.known))
 	b = binary.AppendUvarint(b, uint64(a.ended))
-	for t := range a.lastEnd {
+	for t := range a.tables {
 		if a.ended&(1<<t) != 0 {
-			b = binary.AppendVarint(b, a.lastEnd[t])
+			b = binary.AppendVarint(b, a.tables[t].lastEnd)
 		}
 	}
 	return b
@@ -191,9 +191,9 @@ func decodeAgent(key string, value []byte) (*agentState, error) {
 	}
 	a.FirstSeen, a.LastSeen = c.varint(), c.varint()
 	a.known, a.ended = uint32(c.uvarint()), uint32(c.uvarint())
-	for t := range a.lastEnd {
+	for t := range a.tables {
 		if a.ended&(1<<t) != 0 {
-			a.lastEnd[t] = c.varint()
+			a.tables[t].lastEnd = c.varint()
 		}
 	}
 	if c.bad || len(c.rest) > 0 {

@@ -95,7 +95,8 @@ func (p *Partition) Apply(ev *syscollector.Event, streamTime, offset int64) ([]s
 
 // ReadVolatile says of which tables the rules read volatile columns. In the
 // others a row that changed in volatile columns only is written without being
-// read: its Before is then the row itself. A new Partition reads all.
+// read, at most once in Options.VolatileInterval: its Before is then the row
+// itself. A new Partition reads all.
 func (p *Partition) ReadVolatile(tables ...syscollector.Table) {
 	p.quiet = 1<<syscollector.NumTables - 1
 	for _, t := range tables {
@@ -128,24 +129,28 @@ func (p *Partition) upsert(a *agentState, ev *syscollector.Event, row *syscollec
 	fixed, volatile := p.rows.hash(w.fixed), p.rows.hash(w.volatile)
 	defer p.settle(a, t.l, scan)
 
-	old, stored := p.rows.rows[t.hash]
-	if stored && old.fixed == fixed {
-		if old.sameVolatile(volatile) {
+	e := p.rows.find(t.hash)
+	if e != nil && e.fixed == fixed {
+		if e.sameVolatile(volatile) {
 			if scan {
-				p.mark(t, ev.ScanID, offset)
+				p.mark(t, e, ev.ScanID, offset)
 			}
-			return p.unchanged(t, row, old.volatile&bitActive != 0)
+			return p.unchanged(t, row, e.volatile&bitActive != 0)
 		}
-		if p.quiet&(1<<row.Table) != 0 && old.volatile&headBits == 0 && ev.Op != syscollector.OpModify {
+		if e.volatile&headBits == 0 && p.blind(ev, row, t.l) {
 			h := p.newHead(ev, false)
-			p.write(t, &h, fixed, volatile)
+			if scan {
+				h.flags |= flagRepeated
+				p.mark(t, e, ev.ScanID, offset)
+			}
+			p.hold(t, &h, fixed, volatile)
 			p.delta(t, syscollector.Delta{Change: syscollector.Unchanged, Before: row, After: row,
 				Changed: row.Present & t.l.volatile}, nil)
 			return nil
 		}
 	}
-	if stored {
-		value, ok, err := p.get(t.key)
+	if e != nil {
+		value, ok, err := p.getRow(t.key, t.hash)
 		if err != nil {
 			return err
 		}
@@ -154,6 +159,27 @@ func (p *Partition) upsert(a *agentState, ev *syscollector.Event, row *syscollec
 		}
 	}
 	return p.insert(t, ev, row, fixed, volatile)
+}
+
+// blind reports whether a row that changed in volatile columns only may be
+// written without being read: no rule reads them, and the event has them all,
+// so that there is nothing to merge with.
+func (p *Partition) blind(ev *syscollector.Event, row *syscollector.Row, l *layout) bool {
+	return p.quiet&(1<<row.Table) != 0 && (ev.Op != syscollector.OpModify || row.Present&l.volatile == l.volatile)
+}
+
+// hold keeps a row, whose sections are in work, until the interval is over.
+func (p *Partition) hold(t target, h *head, fixed, volatile uint64) {
+	if p.interval <= 0 || p.flushed {
+		p.write(t, h, fixed, volatile)
+		return
+	}
+	p.work.buf = appendRow(p.work.buf[:0], h, p.work.fixed, p.work.volatile)
+	if !p.held.set(t.hash, t.key, p.work.buf, p.now) {
+		p.write(t, h, fixed, volatile)
+		return
+	}
+	p.rows.put(t.hash, h, fixed, volatile)
 }
 
 // settle notes that a table of one row is known once it was reported.
@@ -182,10 +208,28 @@ func (p *Partition) newHead(ev *syscollector.Event, first bool) head {
 }
 
 // write puts a row into the batch: its sections are in work.
-func (p *Partition) write(t target, h *head, fixed, volatile uint64) {
+func (p *Partition) write(t target, h *head, fixed, volatile uint64) *rowHash {
 	p.work.buf = appendRow(p.work.buf[:0], h, p.work.fixed, p.work.volatile)
-	p.over.set(t.key, p.work.buf)
-	p.rows.put(t.hash, h, fixed, volatile)
+	p.setRow(t.key, t.hash, p.work.buf)
+	return p.rows.put(t.hash, h, fixed, volatile)
+}
+
+// getRow is get for a row, whose key hashes to hash: it may be held.
+func (p *Partition) getRow(key []byte, hash uint64) (value []byte, ok bool, err error) {
+	if value, ok := p.held.get(hash, key); ok {
+		return value, true, nil
+	}
+	return p.get(key)
+}
+
+func (p *Partition) setRow(key []byte, hash uint64, value []byte) {
+	p.over.set(key, value)
+	p.held.drop(hash, key)
+}
+
+func (p *Partition) deleteRow(key []byte, hash uint64) {
+	p.over.delete(key)
+	p.held.drop(hash, key)
 }
 
 // delta appends a delta whose row has the active fingerprints given.
@@ -208,7 +252,7 @@ func (p *Partition) delta(t target, d syscollector.Delta, active []byte) {
 func (p *Partition) unchanged(t target, row *syscollector.Row, active bool) error {
 	var stood []byte
 	if active {
-		value, ok, err := p.get(t.key)
+		value, ok, err := p.getRow(t.key, t.hash)
 		if err != nil {
 			return err
 		}
@@ -239,14 +283,15 @@ func (p *Partition) replace(t target, ev *syscollector.Event, row *syscollector.
 	}
 	differ := l.differ(before, after)
 	if differ == 0 {
+		e := p.rows.put(t.hash, &old, p.rows.hash(fixedOf(value)), p.rows.hash(volatileOf(value)))
 		if scan {
-			p.mark(t, ev.ScanID, offset)
+			p.mark(t, e, ev.ScanID, offset)
 		}
-		p.rows.put(t.hash, &old, p.rows.hash(fixedOf(value)), p.rows.hash(volatileOf(value)))
 		p.delta(t, syscollector.Delta{Change: syscollector.Unchanged, Before: before, After: after}, old.active)
 		return nil
 	}
-	h := p.newHead(ev, old.flags&flagFirst != 0 && old.of(ev.ScanID))
+	first := old.flags&flagFirst != 0 && old.of(ev.ScanID)
+	h := p.newHead(ev, first)
 	h.flags |= old.flags & flagContinued
 	h.active = append(w.history[:0], old.active...)
 	w.history = h.active
@@ -256,6 +301,8 @@ func (p *Partition) replace(t target, ev *syscollector.Event, row *syscollector.
 		if err := p.remember(t, value); err != nil {
 			return err
 		}
+	} else if scan && !old.of(ev.ScanID) {
+		h.flags |= flagRepeated
 	}
 	if l.siblings && !h.continued() && (differ&l.same != 0 || (old.flags^h.flags)&flagFirst != 0) {
 		p.sibs.remove(p.sameHash(t, before), t.item)
@@ -263,7 +310,15 @@ func (p *Partition) replace(t target, ev *syscollector.Event, row *syscollector.
 	}
 	w.fixed = l.appendSection(w.fixed[:0], after, l.fixedMask(scan))
 	w.volatile = l.appendSection(w.volatile[:0], after, l.volatile)
-	p.write(t, &h, p.rows.hash(w.fixed), p.rows.hash(w.volatile))
+	e := p.write(t, &h, p.rows.hash(w.fixed), p.rows.hash(w.volatile))
+	switch {
+	case h.flags&flagRepeated != 0:
+		p.mark(t, e, ev.ScanID, offset)
+	case scan:
+		p.reported(t, e, ev.ScanID)
+	default:
+		p.disclaimed(t, e)
+	}
 	p.delta(t, syscollector.Delta{Change: change, Before: before, After: after, Changed: differ}, h.active)
 	return nil
 }
@@ -329,7 +384,11 @@ func (p *Partition) insert(t target, ev *syscollector.Event, row *syscollector.R
 	if t.l.siblings {
 		p.sibs.add(same, t.item, &h)
 	}
-	p.write(t, &h, fixed, volatile)
+	e := p.write(t, &h, fixed, volatile)
+	t.agent.tables[t.l.table].stored++
+	if h.flags&flagScan != 0 {
+		p.reported(t, e, ev.ScanID)
+	}
 	p.delta(t, d, h.active)
 	return nil
 }
@@ -352,7 +411,7 @@ func (p *Partition) continueRow(t target, same uint64, item []byte, scan bool) (
 	s := target{agent: t.agent, l: t.l, key: key, item: key[len(key)-len(item):], hash: p.rows.hash(key)}
 
 	p.sibs.remove(same, s.item)
-	value, ok, err := p.get(key)
+	value, ok, err := p.getRow(key, s.hash)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -371,15 +430,15 @@ func (p *Partition) continueRow(t target, same uint64, item []byte, scan bool) (
 		if err := p.remember(s, value); err != nil {
 			return nil, nil, err
 		}
-		p.over.delete(key)
-		p.rows.delete(s.hash, fixedHash)
+		p.deleteRow(key, s.hash)
+		p.forget(s, fixedHash)
 		return before, w.sibling, nil
 	}
 	h.flags |= flagContinued
 	h.active = nil
 	w.buf = appendRow(w.buf[:0], &h, fixed, volatile)
 	p.rows.put(s.hash, &h, p.rows.hash(fixed), p.rows.hash(volatile))
-	p.over.set(key, w.buf)
+	p.setRow(key, s.hash, w.buf)
 	return before, w.sibling, nil
 }
 
@@ -404,7 +463,8 @@ func (p *Partition) Put(ds []syscollector.Delta) error {
 		if put.gone || slices.Equal(put.active, ds[i].Active) {
 			continue
 		}
-		value, ok, err := p.get(put.key)
+		hash := p.rows.hash(put.key)
+		value, ok, err := p.getRow(put.key, hash)
 		if err != nil {
 			return err
 		}
@@ -421,8 +481,8 @@ func (p *Partition) Put(ds []syscollector.Delta) error {
 		}
 		p.work.sibling = h.active
 		p.work.buf = appendRow(p.work.buf[:0], &h, fixed, volatile)
-		p.rows.put(p.rows.hash(put.key), &h, p.rows.hash(fixed), p.rows.hash(volatile))
-		p.over.set(put.key, p.work.buf)
+		p.rows.put(hash, &h, p.rows.hash(fixed), p.rows.hash(volatile))
+		p.setRow(put.key, hash, p.work.buf)
 	}
 	return nil
 }

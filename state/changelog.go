@@ -64,7 +64,10 @@ func (p *Partition) SetPosition(next, at int64) {
 }
 
 // Clean reports whether the next Commit has nothing to write.
-func (p *Partition) Clean() bool {
+func (p *Partition) Clean() bool { return p.finished() && !p.held.due(p.now, p.interval) }
+
+// finished reports whether there is no batch in hand.
+func (p *Partition) finished() bool {
 	return p.over.tree.Len() == 0 && !p.moved && len(p.marked) == 0 && len(p.dirty) == 0 && len(p.trims) == 0
 }
 

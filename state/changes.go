@@ -340,5 +340,10 @@ func (v *View) rowValue(a *AgentInfo, t syscollector.Table, item []byte) ([]byte
 	if !ok {
 		return nil, nil
 	}
-	return v.get(append(appendTable(refKey(nil, ref), spaceRows, a.ID, t), item...))
+	key := append(appendTable(refKey(nil, ref), spaceRows, a.ID, t), item...)
+	value, err := v.get(key)
+	if value == nil || err != nil {
+		return nil, err
+	}
+	return v.newest(ref, key, value), nil
 }

@@ -22,7 +22,7 @@ func (p *Partition) Rows(agent string, table syscollector.Table) iter.Seq2[[]byt
 		prefix := appendTable(nil, spaceRows, agent, table)
 		row := new(syscollector.Row)
 		var bad error
-		err := p.scan(prefix, func(key, value []byte) bool {
+		err := p.scanRows(prefix, nil, func(key, value []byte) bool {
 			item := key[len(prefix):]
 			if _, bad = l.decodeRow(row, string(item), value); bad != nil {
 				bad = fmt.Errorf("agent %s, table %d: %w", agent, table, bad)
@@ -50,7 +50,7 @@ func (p *Partition) Visit(cursor []byte, limit int) (ds []syscollector.Delta, ne
 	w.begin()
 	var a *agentState
 	var bad error
-	err = p.scanFrom([]byte{spaceRows}, cursor, func(key, value []byte) bool {
+	err = p.scanRows([]byte{spaceRows}, cursor, func(key, value []byte) bool {
 		if cursor != nil && slices.Equal(key[1:], cursor) {
 			return true
 		}

@@ -25,6 +25,7 @@ type Partition struct {
 	over   *overlay
 	rows   rowMap
 	sibs   siblings
+	held   *held
 	agents map[string]*agentState
 	dirty  []*agentState // records to write
 	marked []*agentState // with marks to write
@@ -39,10 +40,13 @@ type Partition struct {
 	dead   dead
 
 	quiet      uint32 // tables of which no rule reads a volatile column
+	interval   int64  // how long rows are held, milliseconds
+	flushed    bool   // what is held is in the batch
 	forgetting bool   // no history is written
 
 	deltas []syscollector.Delta
 	work   work
+	spare  [][]uint64 // memory for marks
 	iters  []*storeIter
 	dbKey  []byte
 	value  []byte
@@ -66,7 +70,8 @@ func (s *Store) Partition(topic string, number int32) (*Partition, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Partition{store: s, topic: topic, number: number, ref: ref, over: newOverlay()}
+	p := &Partition{store: s, topic: topic, number: number, ref: ref, over: newOverlay(),
+		interval: s.opts.VolatileInterval.Milliseconds()}
 	if err := p.load(); err != nil {
 		s.release(ref)
 		return nil, fmt.Errorf("partition %s/%d: %w", topic, number, err)
@@ -74,11 +79,18 @@ func (s *Store) Partition(topic string, number int32) (*Partition, error) {
 	return p, nil
 }
 
-// Close gives the partition up. What was not committed is gone.
+// Close gives the partition up. What was not committed is gone. If nothing is
+// lost, and no changelog would have to know, the rows that are held back are
+// written.
 func (p *Partition) Close() error {
+	logged, err := p.Logged()
+	if err == nil && !logged && p.broken == nil && p.finished() && !p.store.opts.ReadOnly {
+		p.Flush()
+		err = p.Commit(false)
+	}
 	p.closeIters()
 	p.store.release(p.ref)
-	return nil
+	return err
 }
 
 // load fills from the store what is kept in memory.
@@ -89,8 +101,9 @@ func (p *Partition) load() error {
 	p.agents = make(map[string]*agentState)
 	p.dirty, p.marked, p.trims = nil, nil, nil
 	p.moved, p.err, p.broken = false, nil, nil
+	p.renewHeld()
 	defer p.closeIters()
-	for _, load := range []func() error{p.loadApplied, p.loadAgents, p.loadRows, p.loadOutbox, p.loadDead} {
+	for _, load := range []func() error{p.loadApplied, p.loadAgents, p.loadMarks, p.loadRows, p.loadOutbox, p.loadDead} {
 		if err := load(); err != nil {
 			return err
 		}
@@ -155,6 +168,9 @@ func (p *Partition) loadRows() error {
 			return false
 		}
 		p.rows.put(p.rows.hash(key), &h, p.rows.hash(fixed), p.rows.hash(volatile))
+		if a := p.agents[agent]; a != nil {
+			a.tables[t].stored++
+		}
 		l := &p.store.layouts[t]
 		if !l.siblings || h.continued() {
 			return true
@@ -273,6 +289,19 @@ func (p *Partition) scanFrom(prefix, from []byte, yield func(key, value []byte) 
 	return nil
 }
 
+// scanRows is scanFrom for rows, of which the newest are held.
+func (p *Partition) scanRows(prefix, from []byte, yield func(key, value []byte) bool) error {
+	if len(p.held.rows) == 0 {
+		return p.scanFrom(prefix, from, yield)
+	}
+	return p.scanFrom(prefix, from, func(key, value []byte) bool {
+		if v, ok := p.held.get(p.rows.hash(key), key); ok {
+			value = v
+		}
+		return yield(key, value)
+	})
+}
+
 // iter returns an idle iterator over the committed keys with a prefix.
 func (p *Partition) iter(prefix []byte) (*storeIter, error) {
 	var it *storeIter
@@ -337,6 +366,9 @@ func (p *Partition) appliedValue() []byte {
 
 // seal puts into the overlay what is gathered beside it.
 func (p *Partition) seal() {
+	if p.held.due(p.now, p.interval) {
+		p.Flush()
+	}
 	for _, a := range p.marked {
 		p.writeMarks(a)
 		a.marked = false
@@ -400,6 +432,9 @@ func (p *Partition) Commit(sync bool) error {
 	p.over.reset()
 	p.trims = p.trims[:0]
 	p.moved = false
+	if p.flushed {
+		p.renewHeld()
+	}
 	p.outbox.commit()
 	return nil
 }

@@ -30,7 +30,8 @@ const (
 	flagContinued             // another row continued this one: its removal is silent
 	flagTime                  // a scan time was sent
 	flagFirst                 // the scan was the first to report the row
-	flagsKnown    = flagScan | flagActive | flagContinued | flagTime | flagFirst
+	flagRepeated              // the scan found no change but of volatile columns: its mark says that it reported the row
+	flagsKnown    = flagScan | flagActive | flagContinued | flagTime | flagFirst | flagRepeated
 )
 
 var errRow = errors.New("row is damaged")
@@ -45,8 +46,17 @@ type head struct {
 
 func (h *head) continued() bool { return h.flags&flagContinued != 0 }
 
-// of reports whether the row was written in that scan.
-func (h *head) of(scan int64) bool { return h.flags&flagScan != 0 && h.scan == scan }
+// of reports whether the head says that the scan reported the row. Of rows that
+// it repeated, marks do.
+func (h *head) of(scan int64) bool {
+	return h.flags&(flagScan|flagRepeated) == flagScan && h.scan == scan
+}
+
+// claimed reports whether the head says what only a read can keep: that a scan
+// reported the row, or that another row continued it.
+func (h *head) claimed() bool {
+	return h.flags&(flagContinued|flagFirst) != 0 || h.flags&(flagScan|flagRepeated) == flagScan
+}
 
 // appendHead appends everything before the sections.
 func appendHead(b []byte, h *head) []byte {

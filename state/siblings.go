@@ -1,27 +1,40 @@
 package state
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // siblings finds the stored rows that are the same thing to a user: a map from
 // the hash of agent, table and same columns to the items of the rows that no
 // other row has continued yet. Like the row map it holds no pointers and is
 // rebuilt when a partition is taken.
 type siblings struct {
-	first map[uint64]uint32 // hash → 1 + index of the first entry
-	list  []sibling
-	free  uint32 // 1 + index of the first free entry
-	items []byte
-	dead  int // bytes of items that no entry uses
+	buckets []uint32 // 1 + index of the first entry of a chain
+	list    []sibling
+	live    int
+	free    uint32 // 1 + index of the first free entry
+	items   []byte
+	dead    int // bytes of items that no entry uses
 }
 
 type sibling struct {
-	next  uint32 // 1 + index
-	at, n uint32 // the item within items
-	first bool   // met first in a scan
-	scan  int64  // that scan
+	hash uint64
+	next uint32 // 1 + index
+	at   uint32 // the item within items
+	n    uint32 // its length, 0 = the entry is free; firstBit
+	scan uint32 // the low half of the scan's id
 }
 
-func newSiblings() siblings { return siblings{first: make(map[uint64]uint32)} }
+// firstBit of n says that the row was met first in a scan.
+const firstBit = 1 << 31
+
+func newSiblings() siblings { return siblings{buckets: make([]uint32, 16)} }
+
+func (s *siblings) bucket(hash uint64) *uint32 {
+	hi, _ := bits.Mul64(hash, uint64(len(s.buckets)))
+	return &s.buckets[hi]
+}
 
 // add notes a row.
 func (s *siblings) add(hash uint64, item []byte, h *head) {
@@ -32,35 +45,50 @@ func (s *siblings) add(hash uint64, item []byte, h *head) {
 		s.list = append(s.list, sibling{})
 		i = uint32(len(s.list))
 	}
-	if s.dead > 1<<16 && s.dead > len(s.items)/2 {
+	if s.dead > 1<<16 && s.dead > len(s.items)/4 {
 		s.compact()
 	}
-	s.list[i-1] = sibling{
-		next: s.first[hash], at: uint32(len(s.items)), n: uint32(len(item)),
-		first: h.flags&flagFirst != 0, scan: h.scan,
+	n := uint32(len(item))
+	if h.flags&flagFirst != 0 {
+		n |= firstBit
 	}
+	s.list[i-1] = sibling{hash: hash, at: uint32(len(s.items)), n: n, scan: uint32(h.scan)}
 	s.items = append(s.items, item...)
-	s.first[hash] = i
+	if s.live++; s.live > len(s.buckets) {
+		s.grow()
+		return
+	}
+	s.link(i)
+}
+
+// link puts an entry into its chain.
+func (s *siblings) link(i uint32) {
+	e := &s.list[i-1]
+	first := s.bucket(e.hash)
+	e.next, *first = *first, i
+}
+
+func (s *siblings) grow() {
+	s.buckets = make([]uint32, len(s.buckets)/2*3)
+	for i := range s.list {
+		if s.list[i].n != 0 {
+			s.link(uint32(i + 1))
+		}
+	}
 }
 
 // remove forgets a row; it need not be there.
 func (s *siblings) remove(hash uint64, item []byte) {
-	prev := uint32(0)
-	for i := s.first[hash]; i != 0; i = s.list[i-1].next {
+	link := s.bucket(hash)
+	for i := *link; i != 0; i = *link {
 		e := &s.list[i-1]
-		if !bytes.Equal(s.item(e), item) {
-			prev = i
+		if e.hash != hash || !bytes.Equal(s.item(e), item) {
+			link = &e.next
 			continue
 		}
-		switch {
-		case prev != 0:
-			s.list[prev-1].next = e.next
-		case e.next != 0:
-			s.first[hash] = e.next
-		default:
-			delete(s.first, hash)
-		}
-		s.dead += int(e.n)
+		*link = e.next
+		s.dead += len(item)
+		s.live--
 		*e = sibling{next: s.free}
 		s.free = i
 		return
@@ -72,9 +100,9 @@ func (s *siblings) remove(hash uint64, item []byte) {
 // that are new in one scan are two things.
 func (s *siblings) lowest(hash uint64, inScan bool, scan int64) []byte {
 	var low []byte
-	for i := s.first[hash]; i != 0; i = s.list[i-1].next {
+	for i := *s.bucket(hash); i != 0; i = s.list[i-1].next {
 		e := &s.list[i-1]
-		if inScan && e.first && e.scan == scan {
+		if e.hash != hash || inScan && e.n&firstBit != 0 && e.scan == uint32(scan) {
 			continue
 		}
 		if item := s.item(e); low == nil || bytes.Compare(item, low) < 0 {
@@ -84,14 +112,16 @@ func (s *siblings) lowest(hash uint64, inScan bool, scan int64) []byte {
 	return low
 }
 
-func (s *siblings) item(e *sibling) []byte { return s.items[e.at : e.at+e.n : e.at+e.n] }
+func (s *siblings) item(e *sibling) []byte {
+	end := e.at + e.n&^firstBit
+	return s.items[e.at:end:end]
+}
 
 // compact drops the bytes that no entry uses.
 func (s *siblings) compact() {
-	items := make([]byte, 0, len(s.items)-s.dead+len(s.items)/4)
-	for _, i := range s.first {
-		for ; i != 0; i = s.list[i-1].next {
-			e := &s.list[i-1]
+	items := make([]byte, 0, len(s.items)-s.dead+len(s.items)/16)
+	for i := range s.list {
+		if e := &s.list[i]; e.n != 0 {
 			at := uint32(len(items))
 			items = append(items, s.item(e)...)
 			e.at = at

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,8 +88,14 @@ func (s *Store) Snapshot(dir string, taken time.Time) (*Manifest, error) {
 }
 
 func (s *Store) snapshot(dir string, taken time.Time) (*Manifest, error) {
+	s.mu.Lock()
+	holding := maps.Clone(s.holding)
+	s.mu.Unlock()
 	// Every commit is one batch of the log, which is copied up to here.
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return nil, err
+	}
+	if err := writeHeld(dir, s.opts, holding); err != nil {
 		return nil, err
 	}
 	m := &Manifest{Format: manifestFormat, Store: Format, Time: taken.UTC()}
@@ -105,6 +112,19 @@ func (s *Store) snapshot(dir string, taken time.Time) (*Manifest, error) {
 		return nil, err
 	}
 	return m, writeFile(s.opts.FS, s.opts.FS.PathJoin(dir, ManifestName), append(data, '\n'))
+}
+
+// writeHeld opens a directory and writes into it what partitions held back.
+func writeHeld(dir string, o Options, holding map[uint32]*held) (err error) {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(holding)), (*held).any) {
+		return nil
+	}
+	s, err := Open(dir, Options{FS: o.FS, Logger: o.Logger, ListBytes: 1, CacheBytes: 8 << 20})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.settle(holding)
 }
 
 // content opens a directory and counts what it holds.

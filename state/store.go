@@ -33,13 +33,16 @@ const (
 
 // Options configure a Store. The zero value is a store on disk with defaults.
 type Options struct {
-	FS         vfs.FS        // nil = the disk
-	ReadOnly   bool          // the directory must exist and not be in use; nothing is written
-	History    time.Duration // how long before images are kept; 0 = none
-	CacheBytes int64         // block cache; 0 = 192 MiB
-	ListBytes  int           // up to how many bytes a list is held in memory; 0 = 96 MiB
-	Logger     *slog.Logger  // nil = silent
-	Fatal      func(error)   // called before the panic when the store cannot go on: disk full, I/O error
+	FS       vfs.FS        // nil = the disk
+	ReadOnly bool          // the directory must exist and not be in use; nothing is written
+	History  time.Duration // how long before images are kept; 0 = none
+	// VolatileInterval is how long, in stream time, a row that changed in
+	// volatile columns only may wait to be written; 0 = not at all.
+	VolatileInterval time.Duration
+	CacheBytes       int64        // block cache; 0 = 192 MiB
+	ListBytes        int          // up to how many bytes a list is held in memory; 0 = 96 MiB
+	Logger           *slog.Logger // nil = silent
+	Fatal            func(error)  // called before the panic when the store cannot go on: disk full, I/O error
 }
 
 func (o *Options) listBytes() int {
@@ -63,6 +66,8 @@ type Store struct {
 	mu   sync.Mutex
 	refs map[partitionName]uint32
 	held map[uint32]bool
+	// holding has the rows that each partition in use holds back.
+	holding map[uint32]*held
 }
 
 type partitionName struct {
@@ -86,7 +91,8 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{dir: dir, opts: o, layouts: newLayouts(), refs: make(map[partitionName]uint32), held: make(map[uint32]bool)}
+	s := &Store{dir: dir, opts: o, layouts: newLayouts(), refs: make(map[partitionName]uint32), held: make(map[uint32]bool),
+		holding: make(map[uint32]*held)}
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.closeFiles())
 	}
@@ -270,6 +276,7 @@ func (s *Store) release(ref uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.held, ref)
+	delete(s.holding, ref)
 }
 
 // logger passes on what Pebble has to say.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 
@@ -20,12 +21,18 @@ import (
 type View struct {
 	s    *Store
 	snap *pebble.Snapshot
+	held map[uint32]*held // by partition; beside the snapshot
 	once sync.Once
 	err  error
 }
 
-// View returns a view of what is committed now. It must be closed.
-func (s *Store) View() *View { return &View{s: s, snap: s.db.NewSnapshot()} }
+// View returns a view of what is committed now. It must be closed. Volatile
+// columns that wait to be written are in it.
+func (s *Store) View() *View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &View{s: s, held: maps.Clone(s.holding), snap: s.db.NewSnapshot()}
+}
 
 // Close releases the view.
 func (v *View) Close() error {
@@ -161,7 +168,7 @@ func (v *View) Rows(a *AgentInfo, t syscollector.Table) iter.Seq2[*Item, error] 
 		prefix := appendTable(refKey(nil, ref), spaceRows, a.ID, t)
 		item := Item{Agent: a, Row: new(syscollector.Row)}
 		err := v.scan(prefix, func(key, value []byte) error {
-			if err := v.decode(&item, t, key[len(prefix):], value); err != nil {
+			if err := v.decode(&item, t, key[len(prefix):], v.newest(ref, key, value)); err != nil {
 				return err
 			}
 			if !yield(&item, nil) {
@@ -264,6 +271,14 @@ func (v *View) DeadLetters() iter.Seq2[*DeadLetter, error] {
 			}
 		}
 	}
+}
+
+// newest returns the newest value of a row whose stored value is given.
+func (v *View) newest(ref uint32, key, stored []byte) []byte {
+	if h := v.held[ref]; h != nil {
+		return h.newest(key[refLen:], stored)
+	}
+	return stored
 }
 
 // decode fills an item.

@@ -76,10 +76,11 @@ func (s *service) openStore() (*rules.Set, error) {
 		return nil, fmt.Errorf("alerts.timezone: %w", err)
 	}
 	s.store, err = state.Open(s.cfg.State.Dir, state.Options{
-		History:    s.cfg.State.History,
-		CacheBytes: int64(s.cfg.State.Cache),
-		Logger:     s.log,
-		Fatal:      s.fatal,
+		History:          s.cfg.State.History,
+		VolatileInterval: s.cfg.State.VolatileInterval,
+		CacheBytes:       int64(s.cfg.State.Cache),
+		Logger:           s.log,
+		Fatal:            s.fatal,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
