@@ -275,7 +275,7 @@ func TestCutsAndRestartsChangeNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("replays a stream a hundred times")
 	}
-	g := bench.NewGenerator(4, 2)
+	g := bench.NewGenerator(bench.Fleet{Agents: 4, Partitions: 2})
 	var stream []connectors.Message
 	for range 9 {
 		stream = g.Scan(stream)

@@ -102,7 +102,7 @@ func surviveKills(t *testing.T, changelog string) {
 // crashRecords are generated events, some of them garbage, and for the end of
 // each partition one event that alerts, so that a reader knows it has all.
 func crashRecords() (records, last []connectors.Message) {
-	g := bench.NewGenerator(30, crashPartitions)
+	g := bench.NewGenerator(bench.Fleet{Agents: 30, Partitions: crashPartitions})
 	for len(records) < crashEvents-2*crashPartitions {
 		records = g.Scan(records)
 	}

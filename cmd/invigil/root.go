@@ -78,7 +78,7 @@ func (a *app) root(started *bool) *cobra.Command {
 	root.AddCommand(
 		a.demoCommand(), a.runCommand(), a.evalCommand(), a.testCommand(), a.compareCommand(), a.lintCommand(), a.translateCommand(),
 		a.checkCommand(), a.queryCommand(), a.historyCommand(), a.diffCommand(), a.importCommand(), a.agentsCommand(), a.snapshotCommand(),
-		a.deadLettersCommand(), a.listsCommand(), a.matchCommand(), a.fieldsCommand(), a.benchCommand(), a.versionCommand(),
+		a.deadLettersCommand(), a.listsCommand(), a.matchCommand(), a.fieldsCommand(), a.benchCommand(), a.benchBrokerCommand(), a.versionCommand(),
 	)
 	tellStart(root, started)
 	return root

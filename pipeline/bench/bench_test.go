@@ -7,7 +7,7 @@ import (
 )
 
 func TestRunMeasuresEachNumberOfRules(t *testing.T) {
-	figures, err := bench.Run(bench.Options{Events: 3000, Agents: 20, Rules: []int{10, 200}, Dir: t.TempDir()})
+	figures, err := bench.Run(t.Context(), bench.Options{Events: 3000, Fleet: bench.Fleet{Agents: 20}, Rules: []int{10, 200}, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,15 +8,6 @@ import (
 	"invigil/connectors"
 )
 
-// Rows an agent reports in one scan, by table: half ports, a quarter processes,
-// 15 % packages, 8 % interfaces, one row of OS and hardware each.
-const (
-	portRows    = 50
-	processRows = 25
-	packageRows = 15
-	ifaceRows   = 8
-)
-
 // Shares of repeated rows: the rest changed for real.
 const (
 	unchangedShare = 0.72
@@ -24,8 +15,11 @@ const (
 )
 
 // alertPort is the listening port that the generated rules' hot rule looks for;
-// it stands on about 0.6 % of all reported rows.
+// three agents of five have it once: of 100 rows an agent that is 0.6 %.
 const alertPort = 4444
+
+// Topic is the topic of the generated messages.
+const Topic = "bench"
 
 // start is the receive time of the first generated event, unix milliseconds.
 const start = 1_700_000_000_000
@@ -38,10 +32,32 @@ type Generator struct {
 	agents     []agent
 	partitions int
 	offsets    []int64
-	now        int64
+	now        int64 // receive time, microseconds
+	step       int64 // between two events, microseconds
 	scan       int
 	next       int // agent whose scan comes next
 	buf        []byte
+}
+
+// Fleet is what a Generator simulates. Zero values take the defaults named.
+type Fleet struct {
+	Agents     int // 1
+	Rows       int // rows an agent reports: 100
+	Partitions int // 1; agents are spread over them
+	Rate       int // events a second of receive time: 1000
+}
+
+func (f Fleet) withDefaults() Fleet {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&f.Agents, 1)
+	def(&f.Rows, 100)
+	def(&f.Partitions, 1)
+	def(&f.Rate, 1000)
+	return f
 }
 
 type agent struct {
@@ -64,35 +80,48 @@ const (
 // row is one row of an agent: n tells it from others of its kind, version
 // changes with a real change, counter with a volatile one.
 type row struct {
-	kind             kind
-	n                int
-	version, counter int
+	n, version, counter int32
+	kind                kind
 }
 
-// NewGenerator returns a generator for a fleet of that many agents, whose
-// records are spread over the partitions by agent.
-func NewGenerator(agents, partitions int) *Generator {
+// NewGenerator returns a generator for a fleet. Half of an agent's rows are
+// ports, a quarter processes, 8 % interfaces, one each OS and hardware, the rest
+// packages.
+func NewGenerator(f Fleet) *Generator {
+	f = f.withDefaults()
 	g := &Generator{
-		rng: rand.New(rand.NewPCG(1, uint64(agents))), now: start,
-		partitions: partitions, offsets: make([]int64, partitions),
+		rng: rand.New(rand.NewPCG(1, uint64(f.Agents))), now: start * 1000, step: int64(1_000_000 / f.Rate),
+		partitions: f.Partitions, offsets: make([]int64, f.Partitions), agents: make([]agent, f.Agents),
 	}
-	counts := []struct {
-		kind kind
-		n    int
-	}{{port, portRows}, {process, processRows}, {pkg, packageRows}, {iface, ifaceRows}, {system, 1}, {hardware, 1}}
-	for i := range agents {
-		a := agent{id: fmt.Sprintf("%03d", i+1), name: fmt.Sprintf("host-%05d", i+1)}
-		for _, c := range counts {
-			for n := range c.n {
-				if c.kind == port && n == 0 && i%5 > 2 {
-					n = portRows // 60 % of agents have the port that alerts
+	ports, processes, ifaces := f.Rows/2, f.Rows/4, f.Rows*8/100
+	counts := [...]int{
+		port: ports, process: processes, iface: ifaces, system: 1, hardware: 1,
+		pkg: max(f.Rows-ports-processes-ifaces-2, 0),
+	}
+	for i := range g.agents {
+		a := &g.agents[i]
+		a.id, a.name = fmt.Sprintf("%03d", i+1), fmt.Sprintf("host-%05d", i+1)
+		a.rows = make([]row, 0, f.Rows)
+		for k, count := range counts {
+			for n := range count {
+				if kind(k) == port && n == 0 && i%5 > 2 {
+					n = ports // not the port that alerts
 				}
-				a.rows = append(a.rows, row{kind: c.kind, n: n, version: 1})
+				a.rows = append(a.rows, row{kind: kind(k), n: int32(n), version: 1})
 			}
 		}
-		g.agents = append(g.agents, a)
 	}
 	return g
+}
+
+// Batch appends whole reports of the next agents until there are at least n
+// messages.
+func (g *Generator) Batch(n int) []connectors.Message {
+	msgs := make([]connectors.Message, 0, n+n/4)
+	for len(msgs) < n {
+		msgs = g.Scan(msgs)
+	}
+	return msgs
 }
 
 // Scan appends the messages of one agent's next report: all its rows and, in
@@ -145,9 +174,9 @@ func (g *Generator) head(a *agent) {
 // message appends what is in the buffer as a record of the agent's partition.
 func (g *Generator) message(msgs []connectors.Message, agent int) []connectors.Message {
 	p := agent % g.partitions
-	g.now += 3
+	g.now += g.step
 	m := connectors.Message{
-		Topic: "bench", Partition: int32(p), Offset: g.offsets[p], Time: g.now,
+		Topic: Topic, Partition: int32(p), Offset: g.offsets[p], Time: g.now / 1000,
 		Key: []byte(g.agents[agent].id), Value: append([]byte(nil), g.buf...),
 	}
 	g.offsets[p]++
@@ -204,7 +233,7 @@ func (g *Generator) deltaRow(r *row, operation string) {
 			name("package", r.n), 4000+r.version, 7, r.n, stamp, operation)
 	case iface:
 		g.printf(`{"data":{"adapter":null,"item_id":"7cd21c5fa1ae40b2f3e4d5c6b7a8990a1b2c3d4e","mac":"02:42:0c:11:aa:%02x","mtu":1500,"name":"eth%d","rx_bytes":%d,"rx_dropped":0,"rx_errors":0,"rx_packets":%d,"state":"%s","tx_bytes":%d,"tx_dropped":0,"tx_errors":0,"tx_packets":%d,"type":"ethernet",%s},"operation":"%s","type":"dbsync_network_iface"}`,
-			r.n, r.n, r.counter*9, r.counter, upDown(r), 4500000000+r.counter, 17+r.counter, stamp, operation)
+			r.n, r.n, r.counter*9, r.counter, upDown(r), 4500000000+int64(r.counter), 17+r.counter, stamp, operation)
 	case system:
 		g.printf(`{"data":{"architecture":"x86_64","hostname":"db-02","os_codename":"Jammy Jellyfish","os_major":"22","os_minor":"04","os_name":"Ubuntu","os_patch":"%d","os_platform":"ubuntu","os_version":"22.04.4 LTS (Jammy Jellyfish)","release":"5.15.0-101-generic","sysname":"Linux","version":"#111-Ubuntu SMP",%s},"operation":"%s","type":"dbsync_osinfo"}`,
 			r.version, stamp, operation)
@@ -214,15 +243,14 @@ func (g *Generator) deltaRow(r *row, operation string) {
 	}
 }
 
-func name(prefix string, n int) string { return prefix + "-" + strconv.Itoa(n) }
+func name(prefix string, n int32) string { return prefix + "-" + strconv.Itoa(int(n)) }
 
-// localPort gives row 0 of an agent's ports the port that alerts: on 60 % of
-// agents with 100 rows each that is 0.6 % of all rows.
+// localPort gives row 0 of an agent's ports the port that alerts.
 func localPort(r *row) int {
 	if r.n == 0 {
 		return alertPort
 	}
-	return 10000 + r.n
+	return 10000 + int(r.n)
 }
 
 func portState(r *row) string {
