@@ -11,7 +11,7 @@ type statefulSet struct {
 	onsets map[uint64]int32
 	ids    map[string]struct{}
 	tuned  map[uint64]*statefulRule // rules of the wazuh dialect with onsets, by fingerprint
-	agents []int32 // rules about whole agents
+	agents []int32                  // rules about whole agents
 	// definitions finds the rules with a memory by what their records begin
 	// with; remembers tells whether there are any.
 	definitions map[uint64]*statefulRule

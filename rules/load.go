@@ -57,12 +57,14 @@ func (env *loadEnv) hasList(name string) bool {
 }
 
 // Load reads and compiles rule files, as ReadFiles and LoadFiles do. All
-// problems are reported together; when one is an error (Diagnostics.Err), the
+// problems are reported together, in the order of files and lines; when one is an error (Diagnostics.Err), the
 // set holds the rules that loaded all the same and must not be put to use.
 func Load(paths []string, o Options) (*Set, source.Diagnostics) {
 	files, ds := ReadFiles(paths, o.Compat)
 	set, problems := LoadFiles(files, o)
-	return set, append(ds, problems...)
+	ds = append(ds, problems...)
+	ds.Sort()
+	return set, ds
 }
 
 // ReadFiles reads rule files: *.yml and *.yaml as they say themselves, *.xml as

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -136,6 +137,7 @@ func (c *whenCompiler) inAtom(name *whenName, n *ast.BinaryNode) (whenAtom, bool
 	case *ast.ArrayNode:
 		a.strs, a.nums = make(map[string]struct{}), make(map[int64]struct{})
 		for _, e := range list.Nodes {
+			c.checkElement(name, e)
 			switch lit := literal(e).(type) {
 			case string:
 				a.strs[lit] = struct{}{}
@@ -148,6 +150,23 @@ func (c *whenCompiler) inAtom(name *whenName, n *ast.BinaryNode) (whenAtom, bool
 		return a, name.typ == typeString && len(a.nums) == 0 || name.typ == typeInt && len(a.strs) == 0
 	}
 	return whenAtom{}, false
+}
+
+// checkElement reports a constant in a list that a name of another type is
+// never equal to: a list of texts and numbers has no type that would clash.
+func (c *whenCompiler) checkElement(name *whenName, e ast.Node) {
+	what, hint := "", ""
+	switch lit := literal(e).(type) {
+	case string:
+		if what = "text"; isNumeral(lit) {
+			hint = fmt.Sprintf("write %s without quotes", lit)
+		}
+	case int, float64:
+		what, hint = "number", fmt.Sprintf("write \"%v\"", lit)
+	}
+	if what == "text" && isNumber(name.typ) || what == "number" && name.typ == typeString {
+		c.report(e.Location().From, hint, "%s is %s, %s is %s", shown(&ast.IdentifierNode{Value: name.name}), article(typeName(name.typ)), e.String(), article(what))
+	}
 }
 
 // versionAtom recognises a comparison with version() on at least one side.

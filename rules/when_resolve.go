@@ -36,9 +36,12 @@ func (c *whenCompiler) resolve(p *ast.Node) {
 	case *ast.VariableDeclaratorNode:
 		c.resolveLet(n)
 	case *ast.BinaryNode:
+		found := len(c.diags)
 		c.resolve(&n.Left)
 		c.resolve(&n.Right)
-		c.checkOperator(n)
+		if c.checkOperator(n); len(c.diags) == found {
+			c.checkNil(n)
+		}
 	default:
 		eachChild(*p, c.resolve)
 	}
@@ -285,6 +288,23 @@ func (c *whenCompiler) checkOperator(n *ast.BinaryNode) {
 		}
 	case "matches":
 		c.checkMatches(n.Right)
+	}
+}
+
+// checkNil refuses a comparison with nil, which absent values are not.
+func (c *whenCompiler) checkNil(n *ast.BinaryNode) {
+	if n.Operator != "==" && n.Operator != "!=" {
+		return
+	}
+	for _, sides := range [][2]ast.Node{{n.Left, n.Right}, {n.Right, n.Left}} {
+		if _, isNil := sides[1].(*ast.NilNode); !isNil {
+			continue
+		}
+		hint := ""
+		if c.nameOf(sides[0]) != nil {
+			hint = map[string]string{"==": "write not has(", "!=": "write has("}[n.Operator] + shown(sides[0]) + ")"
+		}
+		c.report(sides[1].Location().From, hint, "nothing is nil: an absent value makes the comparison false")
 	}
 }
 
