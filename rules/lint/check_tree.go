@@ -143,7 +143,7 @@ func (p *pass) implies(need, c *call) bool {
 
 func levelZeroFirst(p *pass) {
 	for r := range p.rules() {
-		if r.decl.Level != 0 || r.decl.Wazuh.NoAlert || r.dead || r.decl.Wazuh.Accuracy == 0 {
+		if r.decl.Level != 0 || r.decl.Broken || r.decl.Wazuh.NoAlert || r.dead || r.decl.Wazuh.Accuracy == 0 {
 			continue
 		}
 		var behind []string
