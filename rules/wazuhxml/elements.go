@@ -156,14 +156,16 @@ func (u *rule) join(name string, e *element) *joined {
 		j = &joined{first: e}
 		u.texts[name] = j
 	}
+	j.n++
+	if len(j.s) >= maxJoined {
+		return j // reported
+	}
 	e.content.addTo(&j.m, len(j.s), u.stream, u.lines)
-	before, s := len(j.s), e.content.s
+	s := e.content.s
 	if name == "description" {
 		s = strings.Replace(s, "\n", " ", 1)
 	}
-	j.s += s
-	j.n++
-	if len(j.s) >= maxJoined && before < maxJoined {
+	if j.s += s; len(j.s) >= maxJoined {
 		u.errorf(e.at, len(e.name)+1, "", "the text of <%s> has %d bytes, the limit is %d", e.name, len(j.s), maxJoined-1)
 	}
 	return j

@@ -146,6 +146,19 @@ func TestVariables(t *testing.T) {
 	})
 }
 
+func TestVariablesCannotMakeATextOfAnyLength(t *testing.T) {
+	// Each of these texts would have 50 MB.
+	file := `<var name="A">` + strings.Repeat("a", 10_000) + `</var>` +
+		`<group name="g,"><rule id="100001" level="3">` + strings.Repeat(`<match>`+strings.Repeat("$A|", 5000)+`</match>`, 50) + `<description>d</description></rule></group>`
+	f, ds := wazuhxml.Read(source.File{Name: "f.xml", Data: []byte(file)}, v4)
+	if ds.Err() == nil || !strings.Contains(ds.Err().Error(), "more than 20479 bytes") {
+		t.Errorf("error %v", ds.Err())
+	}
+	if n := len(f.Rules[0].When.Value); n > 2*len(file) {
+		t.Errorf("the condition has %d bytes", n)
+	}
+}
+
 func TestStructure(t *testing.T) {
 	check(t, []sentence{
 		{"other roots are refused", both, "<rules></rules>", "refused: unknown root element"},

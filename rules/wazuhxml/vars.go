@@ -86,6 +86,10 @@ func (r *reader) expand(t text) text {
 			out.parts = append(out.parts, part{off: b.Len(), at: t.at + i, inserted: true})
 			b.WriteString(v.value.s)
 		}
+		if b.Len() >= maxText { // a few letters can stand for any length
+			r.errorf(t.at+i, end-i, "", "with its variables this text has more than %d bytes, the limit", maxText-1)
+			return t
+		}
 		keep = end
 		i = end - 1
 	}
@@ -95,7 +99,8 @@ func (r *reader) expand(t text) text {
 	flush(len(t.s))
 	out.s = b.String()
 	if len(out.s) >= maxText {
-		r.errorf(t.at, 1, "", "with its variables this text has %d bytes, the limit is %d", len(out.s), maxText-1)
+		r.errorf(t.at, 1, "", "with its variables this text has more than %d bytes, the limit", maxText-1)
+		return t
 	}
 	return out
 }
