@@ -137,7 +137,7 @@ func (e *Evaluator) Counters() iter.Seq2[string, RuleCounters] {
 			}
 		}
 		for i, c := range e.stateful.counters() {
-			if !yield(e.set.stateful[i].id, c) {
+			if !yield(e.set.stateful.rules[i].id, c) {
 				return
 			}
 		}

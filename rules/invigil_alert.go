@@ -49,17 +49,12 @@ func (e *statefulEval) resolved(o *ActiveOnset, number int32, d *syscollector.De
 
 // alerts reports whether a rule of that level makes alerts.
 func (e *statefulEval) alerts(level int) bool {
-	least := e.set.opts.LogLevel
-	return level >= max(1, least)
+	return level > 0 && level >= e.set.opts.LogLevel
 }
 
 // add completes an alert with what its rule says and appends it.
 func (e *statefulEval) add(a Alert, r *statefulRule, number int32) {
-	email := e.set.opts.EmailLevel
-	if email == 0 {
-		email = 7
-	}
-	a.Rule.Mail = a.Rule.Level >= email
+	a.Rule.Mail = a.Rule.Level >= e.set.opts.EmailLevel
 	a.Rule.Groups = []string{}
 	if r != nil {
 		a.Rule.Groups, a.Rule.Compliance, a.Rule.Mitre = r.groups, r.compliance, r.decl.Mitre

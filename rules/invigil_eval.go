@@ -48,10 +48,7 @@ func newStatefulEval(s *Set, mem, active Memory) (*statefulEval, error) {
 // swap goes over to another set. Onsets of rules that are the same stay active:
 // their fingerprints stand in the rows.
 func (e *statefulEval) swap(s *Set) error {
-	e.set = s.invigil
-	if e.set == nil {
-		e.set = newStatefulSet(nil, nil, s.opts)
-	}
+	e.set = s.stateful
 	e.counts = make([]RuleCounters, len(e.set.rules))
 	e.holds = make([]bool, len(e.set.rules))
 	return nil

@@ -95,7 +95,7 @@ func (ss *statefulSet) add(r *statefulRule, number int32) {
 // readsVolatile reports whether some rule reads a volatile column of the table:
 // such rows have to be stored at once.
 func (ss *statefulSet) readsVolatile(t syscollector.Table) bool {
-	return ss != nil && t < syscollector.NumTables && ss.tables[t] != nil && ss.tables[t].volatile
+	return t < syscollector.NumTables && ss.tables[t] != nil && ss.tables[t].volatile
 }
 
 // unindexed returns the rules that are tried on every row of their table.

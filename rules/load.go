@@ -237,6 +237,7 @@ func plural(n int, noun string) string {
 // loadStateful compiles the rules of the invigil dialect.
 func (l *loader) loadStateful(files []*rulefile.File) {
 	first := map[string]source.Position{}
+	var compiled []*statefulRule
 	var infos []RuleInfo
 	for _, f := range files {
 		if f.Dialect != rulefile.Invigil {
@@ -261,14 +262,14 @@ func (l *loader) loadStateful(files []*rulefile.File) {
 			info := rule.info()
 			info.Disabled = t.disabled
 			if !t.disabled {
-				l.set.stateful = append(l.set.stateful, rule)
+				compiled = append(compiled, rule)
 			}
 			infos = append(infos, info)
 		}
 	}
-	l.set.invigil = newStatefulSet(l.set.stateful, l.tunedWazuh(), l.set.opts)
+	l.set.stateful = newStatefulSet(compiled, l.tunedWazuh(), l.set.opts)
 	unindexed := map[string]bool{}
-	for _, r := range l.set.invigil.unindexed() {
+	for _, r := range l.set.stateful.unindexed() {
 		unindexed[r.id] = true
 	}
 	for i := range infos {

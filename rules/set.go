@@ -14,9 +14,8 @@ import (
 type Set struct {
 	opts     Options
 	infos    []RuleInfo
-	wazuh    *wazuhSet       // nil = no rule of the wazuh dialect
-	stateful []*statefulRule // in load order
-	invigil  *statefulSet    // the same rules by table
+	wazuh    *wazuhSet    // nil = no rule of the wazuh dialect
+	stateful *statefulSet // the rules of the invigil dialect
 	lists    []*rulefile.List
 }
 
@@ -61,7 +60,7 @@ func (s *Set) Dialect() rulefile.Dialect {
 
 // ReadsVolatile reports whether a rule reads a volatile column of the table:
 // its changes must then not be deferred.
-func (s *Set) ReadsVolatile(t syscollector.Table) bool { return s.invigil.readsVolatile(t) }
+func (s *Set) ReadsVolatile(t syscollector.Table) bool { return s.stateful.readsVolatile(t) }
 
 // wazuhInfos describes the rules of the tree.
 func wazuhInfos(s *wazuhSet) (infos []RuleInfo) {
@@ -104,12 +103,12 @@ type Onset struct {
 
 // TunedOnsets returns the fingerprints of the rules of the wazuh dialect that a
 // tuning gave onsets. They stand on messages: stored inventory begins none.
-func (s *Set) TunedOnsets() []uint64 { return slices.Sorted(maps.Keys(s.invigil.tuned)) }
+func (s *Set) TunedOnsets() []uint64 { return slices.Sorted(maps.Keys(s.stateful.tuned)) }
 
 // Onsets returns the onset rules of the invigil dialect, in load order.
 func (s *Set) Onsets() []Onset {
 	var all []Onset
-	for _, r := range s.stateful {
+	for _, r := range s.stateful.rules {
 		if !r.every {
 			all = append(all, Onset{r.fingerprint, r.lists})
 		}
