@@ -67,12 +67,6 @@ func compileStateful(r *rulefile.Rule, env *loadEnv) (*statefulRule, source.Diag
 		found = rule.compileAgent(wenv, uses)
 	} else {
 		table, found = ruleTable(r, uses, w != nil)
-		if w != nil && w.facts.tables&^(1<<syscollector.OS|1<<syscollector.Hardware) != 0 {
-			found = append(found, source.Diagnostic{
-				Pos: textPosition(r.When, 0, r.Pos), Severity: source.Warning, Rule: r.ID,
-				Message: "the rule reads whole tables but is evaluated by changes of its own row only", Hint: "use scope: agent",
-			})
-		}
 	}
 	diags = append(diags, found...)
 	if diags.Err() != nil {
@@ -179,9 +173,15 @@ func (r *statefulRule) compileMemory(decl *rulefile.Rule) (uses []whenUse, diags
 
 // info describes the rule.
 func (r *statefulRule) info() RuleInfo {
+	var reads []string
+	for _, t := range syscollector.Tables() {
+		if r.when.facts.tables&(1<<t) != 0 {
+			reads = append(reads, t.String())
+		}
+	}
 	return RuleInfo{
 		ID: r.id, Level: r.level, Description: r.decl.Description.Value, Dialect: rulefile.Invigil,
-		Pos: r.decl.Pos, Groups: r.decl.Invigil.Groups, Table: r.table.String(), Fingerprint: r.fingerprint,
+		Pos: r.decl.Pos, Groups: r.decl.Invigil.Groups, Table: r.table.String(), Reads: reads, Fingerprint: r.fingerprint,
 	}
 }
 

@@ -27,7 +27,8 @@ type RuleInfo struct {
 	Dialect     rulefile.Dialect
 	Pos         source.Position
 	Groups      []string // without compliance tokens
-	Table       string   // table of an invigil rule, "" otherwise
+	Table       string   // table whose rows an invigil rule is about, "" otherwise
+	Reads       []string // the agent's tables that an invigil rule reads beside its row
 	// Unreachable is set for wazuh rules that no inventory event can reach:
 	// other decoders, stock parents that are not loaded.
 	Unreachable bool

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"invigil/pipeline/syscollector"
@@ -53,19 +54,23 @@ func (p *pass) reportStateful(d *rulefile.Rule, offset int, hint, format string,
 }
 
 func rowRuleCollections(p *pass) {
-	for _, d := range p.set.stateful {
-		if d.Invigil.Scope == "agent" {
+	for _, info := range p.infos {
+		at := slices.IndexFunc(info.Reads, func(t string) bool { return t != syscollector.OS.String() && t != syscollector.Hardware.String() })
+		if at < 0 || info.Table == "" {
 			continue
 		}
-		for _, w := range wordsOf(d.When.Value) {
-			root, _, _ := strings.Cut(w.text, ".")
-			t, ok := syscollector.TableByName(root)
-			if !ok || root != w.text || t == syscollector.OS || t == syscollector.Hardware {
-				continue
-			}
-			p.reportStateful(d, w.offset, "use scope: agent", "the rule is about one row and reads the table %s: a change there does not evaluate it", root)
-			break
+		r := p.set.find(info.ID, info.Pos.File)
+		if r == nil {
+			continue
 		}
+		table, offset := info.Reads[at], 0
+		for _, w := range wordsOf(r.decl.When.Value) {
+			if slices.Contains(info.Reads, w.text) {
+				table, offset = w.text, w.offset
+				break
+			}
+		}
+		p.reportStateful(r.decl, offset, "use scope: agent", "the rule is about one row and reads the table %s: a change there does not evaluate it", table)
 	}
 }
 
