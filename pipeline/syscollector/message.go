@@ -287,7 +287,9 @@ func (d *Decoder) columns(object int32, keys *keyCursor) (m rowMembers) {
 		if e < MaxColumns {
 			if set&(1<<e) == 0 {
 				set |= 1 << e
-				v.cells[e] = cell{n.text, n.kind}
+				c := &v.cells[e] // field by field, see scanner.add
+				c.text = n.text
+				c.kind = n.kind
 			}
 			continue
 		}

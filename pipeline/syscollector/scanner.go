@@ -1,5 +1,7 @@
 package syscollector
 
+import "slices"
+
 // kind is the kind of a JSON value.
 type kind uint8
 
@@ -53,11 +55,7 @@ func (s *scanner) object(src string) bool {
 }
 
 // blank moves to the next byte of a token.
-func (s *scanner) blank() {
-	for s.pos < len(s.src) && s.src[s.pos] <= ' ' {
-		s.pos++
-	}
-}
+func (s *scanner) blank() { s.pos = pastBlanks(s.src, s.pos) }
 
 // is moves over the byte if it is the next one.
 func (s *scanner) is(c byte) bool {
@@ -69,45 +67,47 @@ func (s *scanner) is(c byte) bool {
 }
 
 // members reads an object into nodes; depth is the number of levels it makes.
+// It is where decoding spends its time: the position stays in a register while
+// strings are plain and blanks are none, as agents write.
 func (s *scanner) members(depth int) bool {
-	s.pos++ // the brace
-	s.blank()
-	if s.is('}') {
+	src := s.src
+	i := pastBlanks(src, s.pos+1) // behind the brace
+	if i < len(src) && src[i] == '}' {
+		s.pos = i + 1
 		return true
 	}
 	for {
-		if !s.is('"') {
+		if i >= len(src) || src[i] != '"' {
+			s.pos = i
 			return false
 		}
-		key, ok := s.string()
+		key, next, ok := s.stringAt(i + 1)
 		if !ok {
 			return false
 		}
-		if !s.is(':') {
-			if s.blank(); !s.is(':') {
-				return false
-			}
-		}
-		s.blank()
-		if s.pos >= len(s.src) {
+		if i = pastBlanks(src, next); i >= len(src) || src[i] != ':' {
+			s.pos = i
 			return false
 		}
+		i = pastBlanks(src, i+1)
 		at := len(s.nodes)
 		if at >= maxNodes {
 			s.over = true
+		}
+		if s.pos = i; i >= len(src) || s.over {
 			return false
 		}
-		start := s.pos
-		switch c := s.src[start]; c {
+		start := i
+		switch c := src[start]; c {
 		case '"':
-			s.pos++
-			value, ok := s.string()
+			value, next, ok := s.stringAt(start + 1)
 			if !ok {
 				return false
 			}
-			s.nodes = append(s.nodes, node{key: key, text: value, next: int32(at + 1), kind: kindString})
+			i = next
+			s.add(key, value, kindString)
 		case '{':
-			s.nodes = append(s.nodes, node{key: key, kind: kindObject})
+			s.add(key, "", kindObject)
 			if depth < keptLevels {
 				ok = s.members(depth + 1)
 			} else {
@@ -116,39 +116,63 @@ func (s *scanner) members(depth int) bool {
 			if !ok {
 				return false
 			}
-			s.nodes[at].text, s.nodes[at].next = s.src[start:s.pos], int32(len(s.nodes))
+			i = s.pos
+			s.nodes[at].text, s.nodes[at].next = src[start:i], int32(len(s.nodes))
 		case '[':
 			if !s.skip(depth) {
 				return false
 			}
-			s.nodes = append(s.nodes, node{key: key, text: s.src[start:s.pos], next: int32(at + 1), kind: kindArray})
+			i = s.pos
+			s.add(key, src[start:i], kindArray)
 		default:
-			k := s.scalar(c)
-			if k == kindAbsent {
+			k := kindNumber
+			if n := digitsLength(src[start:]); n > 0 && start+n < len(src) && (src[start+n] == ',' || src[start+n] == '}') {
+				i += n
+			} else if k = s.scalar(c); k == kindAbsent {
 				return false
+			} else {
+				i = s.pos
 			}
-			s.nodes = append(s.nodes, node{key: key, text: s.src[start:s.pos], next: int32(at + 1), kind: k})
+			s.add(key, src[start:i], k)
 		}
-		if !s.is(',') {
-			s.blank()
-			if s.is('}') {
-				return true
-			}
-			if !s.is(',') {
-				return false
-			}
+		if i = pastBlanks(src, i); i < len(src) && src[i] == '}' {
+			s.pos = i + 1
+			return true
 		}
-		s.blank()
+		if i >= len(src) || src[i] != ',' {
+			s.pos = i
+			return false
+		}
+		i = pastBlanks(src, i+1)
 	}
+}
+
+// add appends a node without members. It sets the fields one by one: a node
+// that is put together elsewhere and copied is read back before its parts have
+// reached memory, which stalls the processor.
+func (s *scanner) add(key, text string, k kind) {
+	at := len(s.nodes)
+	if at == cap(s.nodes) {
+		s.nodes = slices.Grow(s.nodes, 1)
+	}
+	s.nodes = s.nodes[:at+1]
+	n := &s.nodes[at]
+	n.key = key
+	n.text = text
+	n.next = int32(at + 1)
+	n.kind = k
+}
+
+func pastBlanks(src string, i int) int {
+	for i < len(src) && src[i] <= ' ' {
+		i++
+	}
+	return i
 }
 
 // scalar moves over a number or a word; kindAbsent means that it is neither.
 func (s *scanner) scalar(c byte) kind {
 	rest := s.src[s.pos:]
-	if n := digitsLength(rest); n > 0 && n < len(rest) && (rest[n] == ',' || rest[n] == '}') {
-		s.pos += n
-		return kindNumber
-	}
 	var word string
 	var k kind
 	switch c {

@@ -43,28 +43,37 @@ func plain(t string) int {
 // string reads a string whose opening quote has been passed. Without escapes
 // it is a part of the source.
 func (s *scanner) string() (string, bool) {
-	src, start := s.src, s.pos
+	t, next, ok := s.stringAt(s.pos)
+	if ok {
+		s.pos = next
+	}
+	return t, ok
+}
+
+// stringAt reads the string whose opening quote stands before start, and
+// returns where it ends. If it does not, pos says where that showed.
+func (s *scanner) stringAt(start int) (t string, next int, ok bool) {
+	src := s.src
 	i := start
 	for ; len(src)-i >= 8; i += 8 {
 		if m := special(load64(src[i : i+8])); m != 0 {
 			i += bits.TrailingZeros64(m) / 8
 			if src[i] == '"' {
-				s.pos = i + 1
-				return src[start:i], true
+				return src[start:i], i + 1, true
 			}
 			s.pos = i
-			return s.escaped(start)
+			t, ok = s.escaped(start)
+			return t, s.pos, ok
 		}
 	}
-	i += plain(src[i:])
-	if i >= len(src) {
-		return "", false
+	if i += plain(src[i:]); i < len(src) && src[i] == '"' {
+		return src[start:i], i + 1, true
 	}
-	if s.pos = i; src[i] != '"' {
-		return s.escaped(start)
+	if s.pos = i; i >= len(src) {
+		return "", i, false
 	}
-	s.pos++
-	return src[start:i], true
+	t, ok = s.escaped(start)
+	return t, s.pos, ok
 }
 
 // simple gives what a backslash and a byte stand for, 0 where that is no
