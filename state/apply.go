@@ -15,11 +15,12 @@ type work struct {
 	same, sibling, history []byte
 	time                   []byte
 	bytes                  []byte   // keys of the deltas
-	active                 []uint64 // of the deltas
+	active, given          []uint64 // of the deltas
 	puts                   []pending
 	rows                   []*syscollector.Row
 	used                   int
 	marks                  map[uint64]struct{}
+	texts                  texts
 }
 
 // pending is what Put knows of a delta.
@@ -40,8 +41,15 @@ func (w *work) row(t syscollector.Table) *syscollector.Row {
 	return r
 }
 
+// decode decodes a stored row, whose strings may be kept.
+func (w *work) decode(l *layout, r *syscollector.Row, item, value []byte) (head, error) {
+	text := w.texts.join(item, value)
+	return l.decodeText(r, text[:len(item)], value, text[len(item):])
+}
+
 func (w *work) begin() {
-	w.bytes, w.active, w.puts, w.used = w.bytes[:0], w.active[:0], w.puts[:0], 0
+	w.bytes, w.puts, w.used = w.bytes[:0], w.puts[:0], 0
+	w.active, w.given = w.active[:0], w.given[:0]
 }
 
 // target is the row that an event is about.
@@ -242,7 +250,9 @@ func (p *Partition) delta(t target, d syscollector.Delta, active []byte) {
 	stood := w.active[before:len(w.active):len(w.active)]
 	d.Agent, d.Table, d.Key = t.agent.ID, t.l.table, t.item
 	if len(stood) > 0 {
-		d.Active = slices.Clone(stood) // Eval may write to it
+		at := len(w.given) // a copy: Eval may write to it
+		w.given = append(w.given, stood...)
+		d.Active = w.given[at:len(w.given):len(w.given)]
 	}
 	p.deltas = append(p.deltas, d)
 	w.puts = append(w.puts, pending{key: t.key, active: stood, gone: d.Change == syscollector.Removed})
@@ -272,7 +282,7 @@ func (p *Partition) unchanged(t target, row *syscollector.Row, active bool) erro
 func (p *Partition) replace(t target, ev *syscollector.Event, row *syscollector.Row, value []byte, offset int64) error {
 	w, l := &p.work, t.l
 	before := w.row(l.table)
-	old, err := l.decodeRow(before, string(t.item), value)
+	old, err := w.decode(l, before, t.item, value)
 	if err != nil {
 		return fmt.Errorf("table %d: %w", l.table, err)
 	}
@@ -419,7 +429,7 @@ func (p *Partition) continueRow(t target, same uint64, item []byte, scan bool) (
 		return nil, nil, fmt.Errorf("table %d: row is in the row map but not in the store", t.l.table)
 	}
 	before = w.row(t.l.table)
-	h, err := t.l.decodeRow(before, string(s.item), value)
+	h, err := w.decode(t.l, before, s.item, value)
 	if err != nil {
 		return nil, nil, fmt.Errorf("table %d: %w", t.l.table, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"invigil/pipeline/syscollector"
 )
@@ -151,6 +152,11 @@ func splitRow(value []byte) (h head, fixed, volatile []byte, err error) {
 // decodeRow decodes a row and returns the head of its value. The row's strings
 // are parts of item or of a copy of the value; the head is a view into it.
 func (l *layout) decodeRow(r *syscollector.Row, item string, value []byte) (h head, err error) {
+	return l.decodeText(r, item, value, string(value))
+}
+
+// decodeText is decodeRow with the copy of the value given.
+func (l *layout) decodeText(r *syscollector.Row, item string, value []byte, text string) (h head, err error) {
 	r.Table, r.Present = l.table, 0
 	scan, err := l.decodeItem(r, item)
 	if err != nil {
@@ -160,11 +166,29 @@ func (l *layout) decodeRow(r *syscollector.Row, item string, value []byte) (h he
 	if err != nil {
 		return h, err
 	}
-	text := string(value[len(value)-len(volatile)-len(fixed):])
+	text = text[len(text)-len(volatile)-len(fixed):]
 	if err := l.decodeSection(r, text[:len(fixed)], l.fixedMask(scan)); err != nil {
 		return h, err
 	}
 	return h, l.decodeSection(r, text[len(fixed):], l.volatile)
+}
+
+// texts copies bytes into strings, many to an allocation.
+type texts struct{ b strings.Builder }
+
+const textsChunk = 64 << 10
+
+// join returns the bytes of both parts as one string.
+func (t *texts) join(a, b []byte) string {
+	n := len(a) + len(b)
+	if t.b.Cap()-t.b.Len() < n {
+		t.b = strings.Builder{} // the old one stays with its strings
+		t.b.Grow(max(n, textsChunk))
+	}
+	at := t.b.Len()
+	t.b.Write(a)
+	t.b.Write(b)
+	return t.b.String()[at:]
 }
 
 func (l *layout) decodeSection(r *syscollector.Row, s string, allowed uint64) error {

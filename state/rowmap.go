@@ -83,7 +83,7 @@ func (m *rowMap) find(key uint64) *rowHash {
 
 // put remembers a row and returns its entry, which keeps its tag.
 func (m *rowMap) put(key uint64, h *head, fixed, volatile uint64) *rowHash {
-	if m.n >= len(m.slots)/8*7 {
+	if m.n >= len(m.slots)/4*3 {
 		m.grow()
 	}
 	key = max(key, 1)
@@ -102,10 +102,11 @@ func (m *rowMap) put(key uint64, h *head, fixed, volatile uint64) *rowHash {
 	return e
 }
 
-// grow makes room for a third more: the map is two thirds full afterwards.
+// grow makes room for half as many again. The map is a half to three quarters
+// full: a search passes two or three slots, which are side by side.
 func (m *rowMap) grow() {
 	old := m.slots
-	m.slots = make([]rowHash, max(64, len(old)/16*21))
+	m.slots = make([]rowHash, max(64, len(old)/2*3))
 	for i := range old {
 		if old[i].key != 0 {
 			m.slots[m.place(old[i].key)] = old[i]

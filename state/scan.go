@@ -349,7 +349,7 @@ func (l *layout) agrees(row *syscollector.Row, item string) bool {
 // without a delta.
 func (p *Partition) removeRow(t target, value []byte, synthetic bool) error {
 	before := p.work.row(t.l.table)
-	h, err := t.l.decodeRow(before, string(t.item), value)
+	h, err := p.work.decode(t.l, before, t.item, value)
 	if err != nil {
 		return fmt.Errorf("table %d: %w", t.l.table, err)
 	}
